@@ -1,1 +1,12 @@
-//! Anabranch.
+#![doc = include_str!("docs/front.md")]
+
+pub mod dispatch;
+pub mod docs;
+pub mod handler;
+pub mod record;
+pub mod router;
+pub mod sink;
+pub mod source;
+
+#[cfg(feature = "lambda")]
+pub use source::lambda;

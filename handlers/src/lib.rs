@@ -1,1 +1,93 @@
-//! PetTracker.
+//! PetTracker: the small domain that Anabranch's examples, tests and documents share.
+//!
+//! One table holds everything, told apart by `entityType`:
+//!
+//! | Entity | `PK` | `SK` |
+//! |---|---|---|
+//! | `USER` | `USER#u` | `PROFILE` |
+//! | `PET` | `USER#u` | `PET#p` |
+//! | `ACTIVITY` | `PET#p` | `ACTIVITY#ts` |
+//!
+//! The binaries beside it are Lambda functions, to deploy as they are or to copy.
+
+use std::env;
+
+use anabranch::record::Entity;
+use serde::{Deserialize, Serialize};
+
+/// A pet of a user.
+///
+/// ```
+/// # use handlers::Pet;
+/// let pet: Pet = serde_json::from_str(r#"{"PK": "USER#1", "SK": "PET#7", "name": "Mia", "species": "cat"}"#)?;
+/// assert_eq!(pet.weight_kg, None);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pet {
+    /// The user: `USER#u`.
+    #[serde(rename = "PK")]
+    pub owner: String,
+    /// The pet: `PET#p`.
+    #[serde(rename = "SK")]
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it is.
+    pub species: String,
+    /// What it weighs, in kilograms, if it was ever weighed.
+    pub weight_kg: Option<f64>,
+}
+
+/// Something that a pet did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Activity {
+    /// The pet: `PET#p`.
+    #[serde(rename = "PK")]
+    pub pet: String,
+    /// When: `ACTIVITY#ts`.
+    #[serde(rename = "SK")]
+    pub id: String,
+    /// What it did.
+    pub activity_type: String,
+    /// How long, in minutes.
+    pub minutes: u32,
+    /// When, as an ISO time.
+    pub timestamp: String,
+}
+
+impl Entity for Pet {
+    const NAME: &'static str = "PET";
+}
+
+impl Entity for Activity {
+    const NAME: &'static str = "ACTIVITY";
+}
+
+/// An environment variable that a function cannot do without.
+///
+/// # Errors
+/// It is not set, or not Unicode: the message names it.
+pub fn setting(name: &'static str) -> Result<String, MissingSetting> {
+    env::var(name).ok().filter(|value| !value.is_empty()).ok_or(MissingSetting { name })
+}
+
+/// A function was deployed without a setting that it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingSetting {
+    name: &'static str,
+}
+
+impl std::fmt::Display for MissingSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "environment variable {} is not set; add it to the function's Environment in template.yaml",
+            self.name
+        )
+    }
+}
+
+impl std::error::Error for MissingSetting {}

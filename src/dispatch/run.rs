@@ -1,0 +1,286 @@
+//! One batch on its way through the dispatcher.
+
+use std::{panic::AssertUnwindSafe, time::SystemTime};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
+use tokio::time::Instant;
+
+use super::{
+    BatchReport, Cause, DispatchError, Shared, Unfinished,
+    pace::Limits,
+    window::{Lot, Slot, Window},
+};
+use crate::{
+    handler::{Context, Erased, Failure, Halt, Outcome, Share, State},
+    record::{Split, UnreadableRecord},
+    sink::dead_letter::DeadLetter,
+};
+
+/// What is left of a record once its window was handled.
+enum Fate {
+    Done(Outcome),
+    Rejected,
+    Held,
+    Unfinished(Cause),
+}
+
+/// One batch on its way through the dispatcher.
+pub(super) struct Run<'r> {
+    shared: &'r Shared,
+    context: &'r Context,
+    limits: Limits,
+    split: Split,
+    window: Window,
+    report: BatchReport,
+    /// The first unfinished record, if it has no sequence number.
+    nameless: Option<DispatchError>,
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(shared: &'r Shared, context: &'r Context, split: Split) -> Self {
+        Self {
+            shared,
+            context,
+            limits: shared.pace.limits(context.deadline),
+            split,
+            window: Window::new(&shared.table),
+            report: BatchReport::default(),
+            nameless: None,
+        }
+    }
+
+    /// Handles the batch to its end, or to the first record that stays unfinished.
+    pub(super) async fn finish(mut self) -> Result<BatchReport, DispatchError> {
+        while self.report.unfinished.is_none() && self.nameless.is_none() {
+            self.window.fill(&mut self.split, &self.shared.table);
+            if !self.window.records.is_empty() {
+                self.handle().await;
+                self.settle().await;
+            } else if let Some(unreadable) = self.window.unreadable() {
+                self.bury_unreadable(unreadable).await;
+            } else {
+                self.report.complete = true;
+                break;
+            }
+        }
+        if let Some(error) = self.nameless {
+            return Err(error);
+        }
+        let window = self.split.finish();
+        // What stands behind an unfinished record is delivered again, readable or not.
+        self.report.window = if self.report.complete { window? } else { window.unwrap_or_default() };
+        Ok(self.report.balanced())
+    }
+
+    /// Lets every route work on its part of the window, up to the cutoff.
+    async fn handle(&mut self) {
+        let halt = Halt::new(self.limits.admission, self.shared.dead_letters.is_some());
+        let Window { records, lots, .. } = &mut self.window;
+        let mut work = Vec::with_capacity(lots.len());
+        for (handler, Lot { entries, held, next }) in self.shared.table.handlers().zip(lots) {
+            if !entries.is_empty() {
+                let share = Share { window: records, entries, held, halt: &halt, context: self.context, next };
+                work.push(guarded(handler, share));
+            }
+        }
+        within(self.limits.cutoff.instant(), join_all(work)).await;
+        self.shared.pace.observe(halt.slowest());
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        for (route, lot) in self.window.lots.iter_mut().enumerate() {
+            for entry in lot.entries.drain(..) {
+                let slot = &mut self.window.slots[entry.index];
+                match entry.state {
+                    State::Settled(verdict) => slot.answer(route, verdict),
+                    State::Taken(_) => slot.unanswered = Some(route),
+                    State::Waiting => {}
+                }
+            }
+        }
+    }
+
+    /// Counts what is done with, buries what was rejected, and keeps what was held back for the next window.
+    async fn settle(&mut self) {
+        let fates = self.fates();
+        let first_held = fates.held.first().copied().unwrap_or(usize::MAX);
+        let end = fates.end.map(|(at, cause)| if first_held < at { (first_held, Cause::Held) } else { (at, cause) });
+        let limit = end.as_ref().map_or(usize::MAX, |(at, _)| *at);
+        let end = match self.bury(fates.rejected.iter().copied().filter(|index| *index < limit).collect()).await {
+            Some((at, _)) if first_held < at => Some((first_held, Cause::Held)),
+            Some(unburied) => Some(unburied),
+            None => end,
+        };
+        let limit = end.as_ref().map_or(usize::MAX, |(at, _)| *at);
+        self.report.dead_lettered += fates.rejected.iter().filter(|index| **index < limit).count();
+        for (_, outcome) in fates.done.into_iter().filter(|(index, _)| *index < limit) {
+            self.report.count(outcome);
+        }
+        match end {
+            Some((index, cause)) => self.stop(index, cause),
+            None => self.window.keep(&fates.held),
+        }
+        self.report.read = self.read();
+    }
+
+    /// What became of each record, up to the first that is unfinished.
+    fn fates(&self) -> Fates {
+        let mut fates = Fates::default();
+        for (index, slot) in self.window.slots.iter().enumerate() {
+            match self.fate(index, slot) {
+                Fate::Done(outcome) => fates.done.push((index, outcome)),
+                Fate::Rejected => fates.rejected.push(index),
+                Fate::Held => fates.held.push(index),
+                Fate::Unfinished(cause) => {
+                    fates.end = Some((index, cause));
+                    break;
+                }
+            }
+        }
+        fates
+    }
+
+    fn fate(&self, index: usize, slot: &Slot) -> Fate {
+        if let Some(route) = slot.unanswered {
+            return Fate::Unfinished(Cause::Unanswered { route: self.name(route) });
+        }
+        match &slot.verdict {
+            Some(Err(Failure::Retry(_))) => Fate::Unfinished(self.retry(slot)),
+            _ if slot.open.all() != 0 && self.window.is_held(index) => Fate::Held,
+            Some(Err(Failure::Reject(_))) if slot.open.all() == 0 => Fate::Rejected,
+            Some(Ok(outcome)) if slot.open.all() == 0 => Fate::Done(*outcome),
+            _ => Fate::Unfinished(self.not_started(slot)),
+        }
+    }
+
+    fn not_started(&self, slot: &Slot) -> Cause {
+        match slot.open.facets().next() {
+            Some((route, _)) if !self.limits.admission.passed() => Cause::Unanswered { route: self.name(route) },
+            _ => Cause::Deadline,
+        }
+    }
+
+    fn retry(&self, slot: &Slot) -> Cause {
+        Cause::Retry { route: self.blamed(slot), reason: reason(slot) }
+    }
+
+    fn blamed(&self, slot: &Slot) -> String {
+        slot.blamed.map_or_else(|| "router".to_owned(), |route| self.name(route))
+    }
+
+    fn name(&self, route: usize) -> String {
+        self.shared.table.name(route).to_owned()
+    }
+
+    /// Sends rejected records to the dead letter sink; the first that it did not take stays unfinished.
+    async fn bury(&self, rejected: Vec<usize>) -> Option<(usize, Cause)> {
+        if rejected.is_empty() {
+            return None;
+        }
+        let letters: Vec<_> = rejected.iter().map(|index| self.letter(*index)).collect();
+        let answers = self.send(&letters).await;
+        let failed = answers.into_iter().zip(rejected).find_map(|(answer, index)| answer.err().map(|sink| (index, sink)));
+        failed.map(|(index, sink)| (index, Cause::NotBuried { reason: reason(&self.window.slots[index]), sink }))
+    }
+
+    /// One answer per letter: taken, or why not.
+    async fn send(&self, letters: &[DeadLetter]) -> Vec<Result<(), String>> {
+        for letter in letters {
+            let (sequence_number, reason) = (letter.sequence_number.as_deref(), letter.reason.as_str());
+            tracing::warn!(sequence_number, reason, "record rejected");
+        }
+        let Some(sink) = &self.shared.dead_letters else {
+            return letters.iter().map(|_| Err("no dead letter sink is configured".to_owned())).collect();
+        };
+        let sending = AssertUnwindSafe(sink.send(letters)).catch_unwind();
+        let answers = match within(self.context.deadline.instant(), sending).await {
+            Some(Ok(answers)) => answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect(),
+            Some(Err(_)) => vec![Err("the dead letter sink panicked".to_owned())],
+            None => vec![Err("the dead letter sink did not answer before the deadline".to_owned())],
+        };
+        // A sink that gives too few answers has not acknowledged the rest.
+        let missing = std::iter::repeat_with(|| Err("the dead letter sink gave no answer".to_owned()));
+        answers.into_iter().chain(missing).take(letters.len()).collect()
+    }
+
+    fn letter(&self, index: usize) -> DeadLetter {
+        let (raw, slot) = (&self.window.records[index], &self.window.slots[index]);
+        let reason = format!("{}: {}", self.blamed(slot), reason(slot));
+        let mut letter = DeadLetter::new(raw.json_bytes(), reason, self.context.function.clone(), SystemTime::now())
+            .with_sequence_number(raw.sequence_number());
+        letter.event_id = raw.event_id().map(str::to_owned);
+        letter.source_arn = raw.source_arn().map(str::to_owned);
+        letter
+    }
+
+    /// A record that nobody can read is a dead letter as it stands; everything before it is done with.
+    async fn bury_unreadable(&mut self, unreadable: UnreadableRecord) {
+        let reason = unreadable.error().to_string();
+        let function = self.context.function.clone();
+        let mut letter = DeadLetter::new(unreadable.json().clone(), reason, function, SystemTime::now());
+        letter.sequence_number = unreadable.sequence_number().map(str::to_owned);
+        self.report.read = unreadable.position() + 1;
+        match self.send(std::slice::from_ref(&letter)).await.pop() {
+            Some(Err(sink)) => {
+                let cause = Cause::NotBuried { reason: letter.reason, sink };
+                self.unfinished(unreadable.position(), letter.sequence_number, cause);
+            }
+            _ => self.report.dead_lettered += 1,
+        }
+    }
+
+    fn stop(&mut self, index: usize, cause: Cause) {
+        let raw = &self.window.records[index];
+        let (position, sequence_number) = (raw.position(), raw.sequence_number().to_owned());
+        self.unfinished(position, Some(sequence_number), cause);
+    }
+
+    fn unfinished(&mut self, position: usize, sequence_number: Option<String>, cause: Cause) {
+        tracing::warn!(position, sequence_number, cause = cause.as_str(), detail = %cause, "record unfinished");
+        match sequence_number {
+            Some(sequence_number) => {
+                self.report.unfinished = Some(Unfinished { position, sequence_number, cause });
+            }
+            None => self.nameless = Some(DispatchError::NoSequenceNumber { position, reason: cause.to_string() }),
+        }
+    }
+
+    /// How many records were read so far.
+    fn read(&self) -> usize {
+        let last = self.window.last_position();
+        self.report.read.max(last.map_or(0, |position| position + 1))
+    }
+}
+
+/// What became of the records of a window, up to the first unfinished one.
+#[derive(Default)]
+struct Fates {
+    done: Vec<(usize, Outcome)>,
+    rejected: Vec<usize>,
+    held: Vec<usize>,
+    end: Option<(usize, Cause)>,
+}
+
+/// A handler at work. Its panic leaves its verdicts as they are: the records without one are unfinished.
+fn guarded<'a>(handler: &'a dyn Erased, share: Share<'a>) -> BoxFuture<'a, ()> {
+    AssertUnwindSafe(handler.run(share)).catch_unwind().map(drop).boxed()
+}
+
+fn reason(slot: &Slot) -> String {
+    match &slot.verdict {
+        Some(Err(failure)) => failure.reason(),
+        _ => String::new(),
+    }
+}
+
+/// The output of `work`, or none if the instant comes first.
+async fn within<F: Future>(end: Option<Instant>, work: F) -> Option<F::Output> {
+    match end {
+        Some(end) => tokio::time::timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
+}

@@ -1,0 +1,187 @@
+//! The records that are being worked on: a window that moves over the batch.
+
+use std::collections::HashMap;
+
+use crate::{
+    handler::{Entry, Failure, Held, Outcome, Skip, Verdict, merge},
+    record::{RawRecord, Split, UnreadableRecord},
+    router::{Routing, Table},
+};
+
+/// Lanes held for every route: nothing may overtake a record that no route wants.
+const EVERY_ROUTE: u64 = u64::MAX;
+
+/// What is known of one record of the window.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// The routes that have not answered.
+    pub(super) open: Routing,
+    /// The routes that rejected it: nothing behind it in its lane may reach them before it is buried.
+    pub(super) rejected_by: u64,
+    /// What the routes that answered made of it.
+    pub(super) verdict: Option<Verdict>,
+    /// The route behind the verdict, where it is a failure.
+    pub(super) blamed: Option<usize>,
+    /// A route that took the record and gave no verdict.
+    pub(super) unanswered: Option<usize>,
+}
+
+/// The entries of one route, and the lanes that it must not go on with.
+#[derive(Debug, Default)]
+pub(super) struct Lot {
+    pub(super) entries: Vec<Entry>,
+    pub(super) held: Held,
+    pub(super) next: usize,
+}
+
+/// A window over the batch: its vectors are used again and again.
+pub(super) struct Window {
+    pub(super) records: Vec<RawRecord>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) lots: Vec<Lot>,
+    capacity: usize,
+    /// What was read but does not belong into the present window.
+    ahead: Option<Result<RawRecord, UnreadableRecord>>,
+    /// Which routes each lane goes to, if there is more than one route.
+    lanes: HashMap<u64, Routing>,
+    last: Option<usize>,
+}
+
+impl Window {
+    pub(super) fn new(table: &Table) -> Self {
+        let capacity = table.handlers().map(|handler| handler.window()).max().unwrap_or(1).max(1);
+        Self {
+            records: Vec::new(),
+            slots: Vec::new(),
+            lots: table.handlers().map(|_| Lot::default()).collect(),
+            capacity,
+            ahead: None,
+            lanes: HashMap::new(),
+            last: None,
+        }
+    }
+
+    /// Fills the window up. Records that were held back come first.
+    ///
+    /// It ends early before a record that cannot be read, since nobody knows whose item it is about, and where an
+    /// item changes its routes, so that two handlers never work on one item's changes side by side.
+    pub(super) fn fill(&mut self, split: &mut Split, table: &Table) {
+        self.enter_held();
+        while self.records.len() < self.capacity {
+            match self.ahead.take().or_else(|| split.next()) {
+                Some(Ok(raw)) => {
+                    if let Some(raw) = self.enter(raw, table) {
+                        self.ahead = Some(Ok(raw));
+                        return;
+                    }
+                }
+                unreadable @ Some(Err(_)) => {
+                    self.ahead = unreadable;
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// The unreadable record that comes next, once everything before it is done with.
+    pub(super) fn unreadable(&mut self) -> Option<UnreadableRecord> {
+        match self.ahead.take() {
+            Some(Err(unreadable)) if self.records.is_empty() => Some(unreadable),
+            other => {
+                self.ahead = other;
+                None
+            }
+        }
+    }
+
+    fn enter(&mut self, raw: RawRecord, table: &Table) -> Option<RawRecord> {
+        let slot = match table.routing(&raw) {
+            Ok(open) if open == Routing::default() => Slot::ignored(),
+            Ok(open) if self.lots.len() > 1 && *self.lanes.entry(raw.lane()).or_insert(open) != open => return Some(raw),
+            Ok(open) => Slot::open(open),
+            Err(unrouted) => Slot::unrouted(Failure::reject(unrouted)),
+        };
+        self.list(self.records.len(), raw.lane(), &slot);
+        self.last = Some(raw.position());
+        self.records.push(raw);
+        self.slots.push(slot);
+        None
+    }
+
+    /// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
+    fn list(&mut self, index: usize, lane: u64, slot: &Slot) {
+        for (route, facet) in slot.open.facets() {
+            self.lots[route].entries.push(Entry::new(index, lane, facet));
+        }
+        for (route, lot) in self.lots.iter_mut().enumerate() {
+            if slot.rejected_by & (1 << route) != 0 {
+                lot.held.hold(lane, index);
+            }
+        }
+    }
+
+    fn enter_held(&mut self) {
+        self.lanes.clear();
+        for lot in &mut self.lots {
+            lot.entries.clear();
+            lot.held.clear();
+            lot.next = 0;
+        }
+        let (records, slots) = (std::mem::take(&mut self.records), std::mem::take(&mut self.slots));
+        for (index, (raw, slot)) in records.iter().zip(&slots).enumerate() {
+            self.lanes.insert(raw.lane(), slot.open);
+            self.list(index, raw.lane(), slot);
+        }
+        (self.records, self.slots) = (records, slots);
+    }
+
+    /// The index in the batch of the last record that was entered.
+    pub(super) fn last_position(&self) -> Option<usize> {
+        self.last
+    }
+
+    /// Keeps only the records that were held back.
+    pub(super) fn keep(&mut self, held: &[usize]) {
+        let mut kept = 0..self.records.len();
+        self.records.retain(|_| kept.next().is_some_and(|index| held.contains(&index)));
+        let mut kept = 0..self.slots.len();
+        self.slots.retain(|_| kept.next().is_some_and(|index| held.contains(&index)));
+    }
+
+    /// Whether every open route of a record holds its lane back, for the sake of a reject before it.
+    pub(super) fn is_held(&self, index: usize) -> bool {
+        let lane = self.records[index].lane();
+        self.slots[index].open.facets().all(|(route, _)| self.lots[route].held.holds(lane, index))
+    }
+}
+
+impl Slot {
+    fn open(open: Routing) -> Self {
+        Self { open, rejected_by: 0, verdict: None, blamed: None, unanswered: None }
+    }
+
+    fn ignored() -> Self {
+        Self { verdict: Some(Ok(Outcome::Skipped(Skip::Ignored))), ..Self::open(Routing::default()) }
+    }
+
+    fn unrouted(failure: Failure) -> Self {
+        Self { verdict: Some(Err(failure)), rejected_by: EVERY_ROUTE, ..Self::open(Routing::default()) }
+    }
+
+    /// Takes over what a route made of the record.
+    pub(super) fn answer(&mut self, route: usize, verdict: Verdict) {
+        self.open.remove(route);
+        if let Err(failure) = &verdict {
+            self.rejected_by |= 1 << route;
+            let first = !matches!(self.verdict, Some(Err(_)));
+            if first || !failure.is_reject() {
+                self.blamed = Some(route);
+            }
+        }
+        self.verdict = Some(match self.verdict.take() {
+            None => verdict,
+            Some(before) => merge(before, verdict),
+        });
+    }
+}

@@ -1,0 +1,13 @@
+//! The chapters.
+
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
+
+#[doc = include_str!("ordering.md")]
+pub mod ordering {}
+
+#[doc = include_str!("views.md")]
+pub mod views {}
+
+#[doc = include_str!("deploy.md")]
+pub mod deploy {}

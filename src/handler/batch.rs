@@ -1,0 +1,323 @@
+//! The records that a handler is given, and the table of what became of them.
+
+use std::{
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Context, Deadline, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict};
+use crate::record::{Facet, FromImage, RawRecord, Record, StreamView};
+
+/// One record of a window, for one route.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// Its index in the window.
+    pub(crate) index: usize,
+    pub(crate) lane: u64,
+    pub(crate) facet: Facet,
+    pub(crate) state: State,
+}
+
+impl Entry {
+    pub(crate) fn new(index: usize, lane: u64, facet: Facet) -> Self {
+        Self { index, lane, facet, state: State::Waiting }
+    }
+
+    fn fresh(&self) -> Self {
+        Self::new(self.index, self.lane, self.facet)
+    }
+}
+
+/// What is known of an entry.
+#[derive(Debug)]
+pub(crate) enum State {
+    /// Not given to the handler yet.
+    Waiting,
+    /// Given to the handler, which has not answered; since when, if there is a deadline to keep.
+    Taken(Option<Instant>),
+    /// Answered.
+    Settled(Verdict),
+}
+
+/// Where admission ends: behind the earliest failed record, and at the deadline.
+///
+/// Shared by all handlers of a window: Lambda redelivers everything from the earliest unfinished record on, so
+/// there is no use in starting what comes after it.
+#[derive(Debug)]
+pub(crate) struct Halt {
+    first_retry: AtomicUsize,
+    admission: Deadline,
+    /// Without a dead letter sink a reject is a retry.
+    buries_rejects: bool,
+    /// The longest time from admission to verdict, in microseconds.
+    slowest: AtomicU64,
+}
+
+impl Halt {
+    pub(crate) fn new(admission: Deadline, buries_rejects: bool) -> Self {
+        Self { first_retry: AtomicUsize::new(usize::MAX), admission, buries_rejects, slowest: AtomicU64::new(0) }
+    }
+
+    /// The longest time that a record of the window took.
+    pub(crate) fn slowest(&self) -> Duration {
+        Duration::from_micros(self.slowest.load(Ordering::Relaxed))
+    }
+
+    fn failed(&self, index: usize, failure: &Failure) {
+        if !(self.buries_rejects && failure.is_reject()) {
+            self.first_retry.fetch_min(index, Ordering::Relaxed);
+        }
+    }
+
+    /// The state of a record that is admitted now, or none if it may not be.
+    fn admit(&self, index: usize) -> Option<State> {
+        if index >= self.first_retry.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Some(end) = self.admission.instant() else { return Some(State::Taken(None)) };
+        let now = Instant::now();
+        (now < end).then_some(State::Taken(Some(now)))
+    }
+
+    fn took(&self, since: Instant) {
+        let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.slowest.fetch_max(micros, Ordering::Relaxed);
+    }
+}
+
+/// Records that failed, by lane and index: nothing behind one of them in its lane may overtake it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(Vec<(u64, usize)>);
+
+impl Held {
+    pub(crate) fn hold(&mut self, lane: u64, index: usize) {
+        self.0.push((lane, index));
+    }
+
+    pub(crate) fn holds(&self, lane: u64, index: usize) -> bool {
+        self.0.iter().any(|(held, from)| *held == lane && *from < index)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The part of a window that one route handles, before its type is known.
+pub(crate) struct Share<'w> {
+    pub(crate) window: &'w [RawRecord],
+    pub(crate) entries: &'w mut [Entry],
+    pub(crate) held: &'w mut Held,
+    pub(crate) halt: &'w Halt,
+    pub(crate) context: &'w Context,
+    /// Entries before this one are not waiting.
+    pub(crate) next: &'w mut usize,
+}
+
+impl Share<'_> {
+    fn reborrow(&mut self) -> Share<'_> {
+        let Self { window, entries, held, halt, context, next } = self;
+        Share { window, entries, held, halt, context, next }
+    }
+
+    fn take(&mut self, free: impl Fn(u64) -> bool) -> Option<usize> {
+        while self.entries.get(*self.next).is_some_and(|entry| !matches!(entry.state, State::Waiting)) {
+            *self.next += 1;
+        }
+        for at in *self.next..self.entries.len() {
+            let entry = &mut self.entries[at];
+            if !matches!(entry.state, State::Waiting) || self.held.holds(entry.lane, entry.index) || !free(entry.lane) {
+                continue;
+            }
+            entry.state = self.halt.admit(entry.index)?;
+            return Some(at);
+        }
+        None
+    }
+
+    fn settle(&mut self, at: usize, verdict: Verdict) {
+        let entry = &mut self.entries[at];
+        if let State::Taken(Some(since)) = entry.state {
+            self.halt.took(since);
+        }
+        if let Err(failure) = &verdict {
+            self.held.hold(entry.lane, entry.index);
+            self.halt.failed(entry.index, failure);
+        }
+        entry.state = State::Settled(verdict);
+    }
+}
+
+/// A record in a handler's hands, and the ticket to answer for it.
+pub struct Admitted<T: Send + 'static, V: StreamView> {
+    /// To be given back to [`Batch::settle`].
+    pub ticket: Ticket,
+    /// The item's lane: equal for records of one item.
+    pub lane: u64,
+    /// The record.
+    pub record: Record<T, V>,
+}
+
+/// Stands for one record of a batch until its verdict is given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ticket(usize);
+
+/// The records that one route was given, in stream order, and what became of each.
+///
+/// A record is decoded when it is [admitted](Self::admit); one that cannot be decoded settles itself as rejected
+/// and is passed over. What is admitted must be [settled](Self::settle): a record without a verdict counts as
+/// unfinished, and Lambda delivers it again.
+///
+/// Three rules hold whatever the handler does. A record whose item has an earlier failure is not handed out, so
+/// nothing overtakes it. After a failure that is to be retried, no later record of the batch is handed out. Nor
+/// is any once the time for new work has passed.
+pub struct Batch<'b, T: Send + 'static, V: StreamView> {
+    share: Share<'b>,
+    filter: Option<&'b Filter<'b, T, V>>,
+    _types: PhantomData<fn() -> (T, V)>,
+}
+
+/// A predicate in front of a handler, and those in front of it.
+pub(super) struct Filter<'f, T: Send + 'static, V: StreamView> {
+    pub(super) accepts: &'f (dyn Fn(&Record<T, V>) -> bool + Send + Sync),
+    outer: Option<&'f Filter<'f, T, V>>,
+}
+
+impl<T: Send + 'static, V: StreamView> Filter<'_, T, V> {
+    fn accepts(&self, record: &Record<T, V>) -> bool {
+        self.outer.is_none_or(|outer| outer.accepts(record)) && (self.accepts)(record)
+    }
+}
+
+impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
+    pub(crate) fn new(share: Share<'b>) -> Self {
+        Self { share, filter: None, _types: PhantomData }
+    }
+
+    /// Takes the next record in stream order, or none when nothing more may be started.
+    pub fn admit(&mut self) -> Option<Admitted<T, V>> {
+        self.admit_where(|_| true)
+    }
+
+    /// Takes the next record whose lane is free.
+    ///
+    /// A handler that works on several records at a time passes over the lanes that it is busy with, so that one
+    /// item's changes are never handled side by side. None means that nothing may be started *now*.
+    pub fn admit_where(&mut self, free: impl Fn(u64) -> bool) -> Option<Admitted<T, V>> {
+        loop {
+            let at = self.share.take(&free)?;
+            match self.read(at) {
+                Ok(Some(record)) => {
+                    return Some(Admitted { ticket: Ticket(at), lane: self.share.entries[at].lane, record });
+                }
+                Ok(None) => self.share.settle(at, Ok(Outcome::Skipped(Skip::Filtered))),
+                Err(failure) => self.share.settle(at, Err(failure)),
+            }
+        }
+    }
+
+    /// Decodes a record, or finds that the predicates do not want it. A panic in either is this record's failure.
+    fn read(&self, at: usize) -> Result<Option<Record<T, V>>, Failure> {
+        let entry = &self.share.entries[at];
+        let read = || {
+            let record = Record::read(&self.share.window[entry.index], entry.facet).map_err(Failure::reject)?;
+            Ok(self.filter.is_none_or(|filter| filter.accepts(&record)).then_some(record))
+        };
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(Failure::retry(Panicked)))
+    }
+
+    /// Takes all that may be started, in stream order: for handlers that coalesce.
+    pub fn admit_all(&mut self) -> Vec<Admitted<T, V>> {
+        std::iter::from_fn(|| self.admit()).collect()
+    }
+
+    /// Says what became of a record.
+    pub fn settle(&mut self, ticket: Ticket, verdict: impl IntoVerdict) {
+        self.share.settle(ticket.0, verdict.into_verdict());
+    }
+
+    /// What a handler that was cut off has left unsettled is retried.
+    pub(super) fn retry_unsettled(&mut self, limit: Duration) {
+        for at in 0..self.share.entries.len() {
+            if matches!(self.share.entries[at].state, State::Taken(_)) {
+                self.share.settle(at, Err(Failure::retry(TimedOut { limit })));
+            }
+        }
+    }
+
+    /// What is known of the invocation.
+    pub fn context(&self) -> &'b Context {
+        self.share.context
+    }
+
+    /// A predicate behind those that the batch has already.
+    pub(super) fn filter<'f>(&self, accepts: &'f (dyn Fn(&Record<T, V>) -> bool + Send + Sync)) -> Filter<'f, T, V>
+    where
+        'b: 'f,
+    {
+        Filter { accepts, outer: self.filter }
+    }
+
+    /// The same records behind a predicate.
+    pub(super) fn behind<'s>(&'s mut self, filter: &'s Filter<'s, T, V>) -> Batch<'s, T, V> {
+        Batch { share: self.share.reborrow(), filter: Some(filter), _types: PhantomData }
+    }
+
+    /// What is still waiting, for a second handler to work on beside the first.
+    pub(super) fn fork(&self) -> Fork {
+        let waiting = |entry: &Entry| matches!(entry.state, State::Waiting);
+        Fork {
+            origins: (0..self.share.entries.len()).filter(|at| waiting(&self.share.entries[*at])).collect(),
+            entries: self.share.entries.iter().filter(|entry| waiting(entry)).map(Entry::fresh).collect(),
+            held: self.share.held.clone(),
+            next: 0,
+        }
+    }
+
+    /// The batch of a fork.
+    pub(super) fn forked<'s>(&self, fork: &'s mut Fork) -> Batch<'s, T, V>
+    where
+        'b: 's,
+    {
+        let Share { window, halt, context, .. } = self.share;
+        let Fork { entries, held, next, .. } = fork;
+        Batch { share: Share { window, entries, held, halt, context, next }, filter: self.filter, _types: PhantomData }
+    }
+
+    /// Takes over what two forks made of the same records.
+    pub(super) fn join(&mut self, left: Fork, right: Fork) {
+        for ((at, left), right) in left.origins.into_iter().zip(left.entries).zip(right.entries) {
+            match (left.state, right.state) {
+                (State::Settled(left), State::Settled(right)) => self.share.settle(at, merge(left, right)),
+                (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) => {
+                    self.share.settle(at, Err(failure));
+                }
+                (State::Waiting, State::Waiting) => {}
+                _ => self.share.entries[at].state = State::Taken(None),
+            }
+        }
+    }
+}
+
+/// A second table of verdicts for the same records.
+pub(super) struct Fork {
+    origins: Vec<usize>,
+    entries: Vec<Entry>,
+    held: Held,
+    next: usize,
+}
+
+/// Two handlers' verdicts on one record: a retry wins over a reject, a reject over an outcome, and work done over
+/// nothing to do.
+pub(crate) fn merge(left: Verdict, right: Verdict) -> Verdict {
+    match (left, right) {
+        (Err(Failure::Retry(error)), _) | (_, Err(Failure::Retry(error))) => Err(Failure::Retry(error)),
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        (Ok(Outcome::Applied), _) | (_, Ok(Outcome::Applied)) => Ok(Outcome::Applied),
+        (skipped, _) => skipped,
+    }
+}

@@ -1,0 +1,27 @@
+use super::larger;
+use crate::{
+    handler::{Batch, Handler},
+    record::{FromImage, StreamView},
+};
+
+/// Two handlers of the same records, running side by side; made by [`HandlerExt::and`](super::HandlerExt::and).
+///
+/// A record is done with when both are done with it; a retry of either wins over a reject of the other.
+pub struct And<L, R> {
+    pub(super) left: L,
+    pub(super) right: R,
+}
+
+impl<L: Handler<T, V>, R: Handler<T, V>, T: FromImage, V: StreamView> Handler<T, V> for And<L, R> {
+    async fn handle(&self, batch: &mut Batch<'_, T, V>) {
+        let (mut left, mut right) = (batch.fork(), batch.fork());
+        let mut first = batch.forked(&mut left);
+        let mut second = batch.forked(&mut right);
+        futures_util::future::join(self.left.handle(&mut first), self.right.handle(&mut second)).await;
+        batch.join(left, right);
+    }
+
+    fn window(&self) -> usize {
+        larger(&self.left, &self.right)
+    }
+}

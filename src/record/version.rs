@@ -1,0 +1,118 @@
+//! The order of the states of one item.
+
+use std::fmt;
+
+use super::RawRecord;
+
+/// Sequence numbers are padded to this many digits: DynamoDB documents at most 40.
+const SEQUENCE_DIGITS: usize = 40;
+
+/// A place in the order of one item's states, as one string that sorts in that order.
+///
+/// The order is (generation, snapshot before stream, then the snapshot's time or the stream's label and
+/// sequence number). Sequence numbers have up to 40 digits, more than a DynamoDB number (38) or a `u128` (39)
+/// holds, and are compared as numbers: here they are padded with zeros so that plain string order, and
+/// therefore a DynamoDB condition `stored < :version`, is their order.
+///
+/// Versions compare states of **one item of one table**. Sequence numbers of different regions never compare.
+///
+/// ```
+/// use anabranch::record::Version;
+///
+/// let label = "2026-11-21T02:40:00.000";
+/// let nine = Version::stream(0, label, "9");
+/// let ten = Version::stream(0, label, "10");
+/// assert!(nine < ten);
+/// assert!(Version::snapshot(0, 1_763_692_800_000_000) < nine, "live changes win over a scan");
+/// assert!(ten < Version::snapshot(1, 0), "a rebuild wins over all before it");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(String);
+
+impl Version {
+    /// The version of a change read from a stream: `label` is the last part of the stream's ARN.
+    ///
+    /// Enabling a stream again makes a new label, a later ISO time, which sorts after the old one.
+    pub fn stream(generation: u32, label: &str, sequence_number: &str) -> Self {
+        let digits = sequence_number.trim_start_matches('0');
+        Self(format!("{generation:010}#t#{label}#{digits:0>SEQUENCE_DIGITS$}"))
+    }
+
+    /// The version of a stream record, in generation 0.
+    pub fn of(record: &RawRecord) -> Self {
+        let label = record.source_arn().and_then(|arn| arn.split_once("/stream/")).map_or("", |(_, label)| label);
+        Self::stream(0, label, record.sequence_number())
+    }
+
+    /// The version of a row read from the table itself, at a time in microseconds since 1970.
+    pub fn snapshot(generation: u32, micros: u64) -> Self {
+        Self(format!("{generation:010}#s#{micros:020}"))
+    }
+
+    /// The sortable string, as sinks store it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the version of a row of a scan or an export rather than of a stream record.
+    pub fn is_snapshot(&self) -> bool {
+        self.0.as_bytes().get(11) == Some(&b's')
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_forty_digit_number_is_above_a_thirty_nine_digit_one() {
+        let low = Version::stream(0, "l", &"9".repeat(39));
+        let high = Version::stream(0, "l", &format!("1{}", "0".repeat(39)));
+        assert!(low < high);
+    }
+
+    #[test]
+    fn leading_zeros_do_not_count() {
+        assert_eq!(Version::stream(0, "l", "000042"), Version::stream(0, "l", "42"));
+    }
+
+    #[test]
+    fn a_new_stream_label_is_above_every_sequence_of_the_old_one() {
+        let old = Version::stream(0, "2026-01-01T00:00:00.000", &"9".repeat(40));
+        assert!(old < Version::stream(0, "2026-01-02T00:00:00.000", "1"));
+    }
+
+    #[test]
+    fn snapshots_say_so() {
+        assert!(Version::snapshot(7, 1).is_snapshot());
+        assert!(!Version::stream(7, "l", "1").is_snapshot());
+    }
+
+    proptest! {
+        #[test]
+        fn string_order_is_numeric_order(a: u128, b: u128) {
+            let (x, y) = (Version::stream(0, "l", &a.to_string()), Version::stream(0, "l", &b.to_string()));
+            prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+
+        #[test]
+        fn generation_is_first(a: u32, b: u32, t: u64, s: u128) {
+            prop_assume!(a < b);
+            prop_assert!(Version::stream(a, "l", &s.to_string()) < Version::snapshot(b, t));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How entity types are told apart.
+
+use std::borrow::Cow;
+
+use super::{Routing, Unrouted};
+use crate::record::{EventName, Image, RawRecord};
+
+/// Where the name of a record's entity type stands.
+#[derive(Debug, Clone)]
+pub(super) enum Discriminator {
+    /// Nowhere: all records are alike.
+    None,
+    /// In an attribute of the item.
+    Attribute(String),
+    /// In a key attribute, before a separator.
+    KeyPrefix { key: String, separator: char },
+}
+
+impl Discriminator {
+    /// The routes of a record, where `lookup` knows those of an entity, or that there are none.
+    pub(super) fn routing(
+        &self,
+        raw: &RawRecord,
+        lookup: impl Fn(Option<&str>) -> Option<u64>,
+    ) -> Result<Routing, Unrouted> {
+        let named = |entity: Option<Cow<'_, str>>| lookup(entity.as_deref()).ok_or_else(|| self.unrouted(entity));
+        match self {
+            Self::None => Ok(Routing::whole(lookup(None).unwrap_or_default())),
+            Self::KeyPrefix { key, separator } => {
+                let value = raw.keys().attribute(key)?;
+                named(value.map(|value| prefix(value, *separator))).map(Routing::whole)
+            }
+            Self::Attribute(name) => {
+                let (old, new) = (entity(raw.old_image(), name)?, entity(raw.new_image(), name)?);
+                match raw.event_name() {
+                    EventName::Insert => named(new).map(Routing::whole),
+                    EventName::Remove => named(old).map(Routing::whole),
+                    EventName::Modify if old == new => named(new).map(Routing::whole),
+                    EventName::Modify => Ok(Routing { whole: 0, left: named(old)?, joined: named(new)? }),
+                }
+            }
+        }
+    }
+
+    fn unrouted(&self, entity: Option<Cow<'_, str>>) -> Unrouted {
+        let place = match self {
+            Self::None => String::new(),
+            Self::Attribute(name) => format!("attribute `{name}`"),
+            Self::KeyPrefix { key, .. } => format!("key `{key}`"),
+        };
+        match entity {
+            Some(entity) => Unrouted::Unknown { place, entity: entity.into_owned() },
+            None => Unrouted::Missing { place },
+        }
+    }
+}
+
+fn entity<'r>(image: Option<Image<'r>>, name: &str) -> Result<Option<Cow<'r, str>>, Unrouted> {
+    Ok(image.map(|image| image.attribute(name)).transpose()?.flatten())
+}
+
+fn prefix(value: Cow<'_, str>, separator: char) -> Cow<'_, str> {
+    match value {
+        Cow::Borrowed(text) => text.split(separator).next().unwrap_or(text).into(),
+        Cow::Owned(text) => text.split(separator).next().map(str::to_owned).unwrap_or(text).into(),
+    }
+}

@@ -1,0 +1,219 @@
+//! Which handlers a change goes to.
+//!
+//! A router looks at a discriminator only: an attribute such as `entityType`, or the part of a key before a
+//! separator. The records that a route asks for are decoded, the others are not.
+
+mod discriminator;
+mod routing;
+
+use std::marker::PhantomData;
+
+use discriminator::Discriminator;
+pub use routing::Unrouted;
+pub(crate) use routing::{Route, Routing};
+
+use crate::{
+    handler::{Erased, IntoHandler, erase},
+    record::{Entity, FromImage, NewAndOldImages, RawRecord, StreamView, Supplies},
+};
+
+/// Routes are kept in one machine word.
+const MAX_ROUTES: usize = 64;
+
+/// Sends each change to the handlers of its entity type.
+///
+/// `V` is the view type of the table's stream. A handler can be routed where `V` supplies what it reads.
+///
+/// ```
+/// use anabranch::{handler::Failure, record::{Entity, Record}, router::Router};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Pet { name: String }
+/// impl Entity for Pet {
+///     const NAME: &'static str = "PET";
+/// }
+///
+/// async fn welcome(record: Record<Pet>) -> Result<(), Failure> { Ok(()) }
+///
+/// let router = Router::by_attribute("entityType").on(welcome).ignore("ACTIVITY");
+/// ```
+///
+/// An entity that is neither routed nor [ignored](Self::ignore) is a reject, not a warning: name it, or say what
+/// happens to the rest with [`otherwise`](Self::otherwise) or [`ignore_others`](Self::ignore_others).
+pub struct Router<V: StreamView = NewAndOldImages> {
+    discriminator: Discriminator,
+    routes: Vec<Route>,
+    entities: Vec<(Box<str>, u64)>,
+    every: u64,
+    otherwise: Option<u64>,
+    _view: PhantomData<fn() -> V>,
+}
+
+impl Router<NewAndOldImages> {
+    /// Routes by the value of an attribute of the item.
+    ///
+    /// A modify that changes the attribute is delivered as a remove to the old type and as an insert to the new one.
+    /// This needs both images, so only a stream of `NEW_AND_OLD_IMAGES` can be routed by an attribute.
+    pub fn by_attribute(name: impl Into<String>) -> Self {
+        Self::with(Discriminator::Attribute(name.into()))
+    }
+}
+
+impl<V: StreamView> Router<V> {
+    /// A router without entity types: add handlers with [`every`](Self::every).
+    pub fn new() -> Self {
+        Self::with(Discriminator::None)
+    }
+
+    /// Routes by the part of a key attribute before the first separator: `PET` of `PET#42`.
+    ///
+    /// A key without the separator is its own entity name.
+    pub fn by_key_prefix(key: impl Into<String>, separator: char) -> Self {
+        Self::with(Discriminator::KeyPrefix { key: key.into(), separator })
+    }
+
+    fn with(discriminator: Discriminator) -> Self {
+        Self {
+            discriminator,
+            routes: Vec::new(),
+            entities: Vec::new(),
+            every: 0,
+            otherwise: None,
+            _view: PhantomData,
+        }
+    }
+
+    /// Routes the entity type that the handler names by its record type.
+    ///
+    /// Several handlers of one entity all get its records; a record is done with when all are.
+    #[must_use]
+    pub fn on<T, W, M>(self, handler: impl IntoHandler<T, W, M>) -> Self
+    where
+        T: FromImage + Entity,
+        W: StreamView,
+        V: Supplies<W>,
+    {
+        self.route(T::NAME, handler)
+    }
+
+    /// Routes an entity type by name, for record types that have none of their own.
+    ///
+    /// # Panics
+    /// When the router has no discriminator, or more than 64 routes.
+    #[must_use]
+    pub fn route<T, W, M>(mut self, entity: &str, handler: impl IntoHandler<T, W, M>) -> Self
+    where
+        T: FromImage,
+        W: StreamView,
+        V: Supplies<W>,
+    {
+        let route = self.add(entity, handler);
+        *self.entity(entity) |= route;
+        self
+    }
+
+    /// Gives every record to the handler, whatever its entity type, beside the handlers of that type.
+    #[must_use]
+    pub fn every<T, W, M>(mut self, handler: impl IntoHandler<T, W, M>) -> Self
+    where
+        T: FromImage,
+        W: StreamView,
+        V: Supplies<W>,
+    {
+        self.every |= self.add("every", handler);
+        self
+    }
+
+    /// Gives the records of all entity types that nothing else names to the handler.
+    #[must_use]
+    pub fn otherwise<T, W, M>(mut self, handler: impl IntoHandler<T, W, M>) -> Self
+    where
+        T: FromImage,
+        W: StreamView,
+        V: Supplies<W>,
+    {
+        let route = self.add("otherwise", handler);
+        *self.otherwise.get_or_insert(0) |= route;
+        self
+    }
+
+    /// Skips the records of an entity type.
+    #[must_use]
+    pub fn ignore(mut self, entity: &str) -> Self {
+        self.entity(entity);
+        self
+    }
+
+    /// Skips the records of all entity types that nothing else names.
+    #[must_use]
+    pub fn ignore_others(mut self) -> Self {
+        self.otherwise.get_or_insert(0);
+        self
+    }
+
+    fn add<T, W, M>(&mut self, name: &str, handler: impl IntoHandler<T, W, M>) -> u64
+    where
+        T: FromImage,
+        W: StreamView,
+    {
+        let at = self.routes.len();
+        assert!(at < MAX_ROUTES, "a router has at most {MAX_ROUTES} routes; split the function, or use `.and(..)`");
+        self.routes.push(Route { name: name.into(), handler: erase(handler.into_handler()) });
+        1 << at
+    }
+
+    fn entity(&mut self, name: &str) -> &mut u64 {
+        assert!(
+            !matches!(self.discriminator, Discriminator::None),
+            "the entity `{name}` cannot be told apart: start with `Router::by_attribute` or `Router::by_key_prefix`"
+        );
+        let at = self.entities.iter().position(|(entity, _)| **entity == *name).unwrap_or_else(|| {
+            self.entities.push((name.into(), 0));
+            self.entities.len() - 1
+        });
+        &mut self.entities[at].1
+    }
+
+    /// The same router without its compile-time view.
+    pub(crate) fn into_table(self) -> Table {
+        let Self { discriminator, routes, entities, every, otherwise, .. } = self;
+        Table { discriminator, routes, entities, every, otherwise }
+    }
+}
+
+impl<V: StreamView> Default for Router<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A router at work.
+pub(crate) struct Table {
+    discriminator: Discriminator,
+    routes: Vec<Route>,
+    entities: Vec<(Box<str>, u64)>,
+    every: u64,
+    otherwise: Option<u64>,
+}
+
+impl Table {
+    pub(crate) fn handlers(&self) -> impl ExactSizeIterator<Item = &dyn Erased> {
+        self.routes.iter().map(|route| &*route.handler)
+    }
+
+    pub(crate) fn name(&self, route: usize) -> &str {
+        &self.routes[route].name
+    }
+
+    /// Where a record goes.
+    pub(crate) fn routing(&self, raw: &RawRecord) -> Result<Routing, Unrouted> {
+        let mut routing = self.discriminator.routing(raw, |entity| self.lookup(entity))?;
+        routing.whole |= self.every;
+        Ok(routing)
+    }
+
+    fn lookup(&self, entity: Option<&str>) -> Option<u64> {
+        let named = entity.and_then(|name| self.entities.iter().find(|(entity, _)| **entity == *name));
+        named.map(|(_, routes)| *routes).or(self.otherwise).or((self.every != 0).then_some(0))
+    }
+}

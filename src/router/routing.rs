@@ -1,0 +1,104 @@
+//! The routes of one record.
+
+use crate::{
+    handler::Erased,
+    record::{DecodeError, Facet},
+};
+
+/// A handler and the entity that it is for.
+pub(crate) struct Route {
+    pub(super) name: Box<str>,
+    pub(super) handler: Box<dyn Erased>,
+}
+
+/// The routes of one record, a bit each, by what they see of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Routing {
+    /// Routes that see the change as it is.
+    pub(crate) whole: u64,
+    /// Routes of the entity type that the item left.
+    pub(crate) left: u64,
+    /// Routes of the entity type that the item joined.
+    pub(crate) joined: u64,
+}
+
+impl Routing {
+    pub(super) fn whole(routes: u64) -> Self {
+        Self { whole: routes, ..Self::default() }
+    }
+
+    /// All routes, whatever they see.
+    pub(crate) fn all(self) -> u64 {
+        self.whole | self.left | self.joined
+    }
+
+    /// Each route with what it sees. A handler of both entity types sees the change as it is.
+    pub(crate) fn facets(self) -> impl Iterator<Item = (usize, Facet)> {
+        let both = self.left & self.joined;
+        bits(self.whole | both)
+            .map(|route| (route, Facet::Whole))
+            .chain(bits(self.left & !both & !self.whole).map(|route| (route, Facet::Left)))
+            .chain(bits(self.joined & !both & !self.whole).map(|route| (route, Facet::Joined)))
+    }
+
+    /// Without a route that has answered.
+    pub(crate) fn remove(&mut self, route: usize) {
+        let others = !(1 << route);
+        self.whole &= others;
+        self.left &= others;
+        self.joined &= others;
+    }
+}
+
+fn bits(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let next = set.trailing_zeros() as usize;
+        (set != 0).then(|| {
+            set &= set - 1;
+            next
+        })
+    })
+}
+
+/// A record that no route is declared for.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrouted {
+    /// Its entity type is not declared.
+    #[error(
+        "entity type `{entity}` in {place} is not routed; add a route, `.ignore(\"{entity}\")`, `.otherwise(..)` or `.ignore_others()`"
+    )]
+    Unknown {
+        /// Where the entity type was looked for.
+        place: String,
+        /// The entity type that was found.
+        entity: String,
+    },
+    /// It has no entity type.
+    #[error("no entity type in {place}; add `.otherwise(..)` or `.ignore_others()` if such items are expected")]
+    Missing {
+        /// Where the entity type was looked for.
+        place: String,
+    },
+    /// Its entity type cannot be read.
+    #[error("the entity type cannot be read")]
+    Unreadable(#[from] DecodeError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facets_name_each_route_once() {
+        let routing = Routing { whole: 0b1, left: 0b110, joined: 0b1100 };
+        let facets: Vec<_> = routing.facets().collect();
+        assert_eq!(facets, [(0, Facet::Whole), (2, Facet::Whole), (1, Facet::Left), (3, Facet::Joined)]);
+    }
+
+    #[test]
+    fn removing_the_last_route_leaves_nothing() {
+        let mut routing = Routing::whole(1 << 63);
+        routing.remove(63);
+        assert_eq!(routing, Routing::default());
+    }
+}

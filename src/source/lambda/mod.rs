@@ -1,0 +1,146 @@
+//! The whole `main` of a Lambda function.
+//!
+//! ```no_run
+//! use anabranch::{lambda, record::{Entity, Record}, handler::Failure, router::Router};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Pet { name: String }
+//! impl Entity for Pet {
+//!     const NAME: &'static str = "PET";
+//! }
+//!
+//! async fn welcome(record: Record<Pet>) -> Result<(), Failure> { Ok(()) }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), lambda::Error> {
+//!     lambda::run(Router::by_attribute("entityType").on(welcome).ignore_others()).await
+//! }
+//! ```
+//!
+//! # Flow
+//! Lambda's payload is taken as bytes, before the runtime would decode it, and handed to a
+//! [`Dispatcher`]; its report is logged in one line and answered as a partial batch response. Turn on
+//! `ReportBatchItemFailures` in the event source mapping: without it Lambda ignores the answer (ESM-34).
+//!
+//! # Guarantees
+//! Works one event at a time, and side by side on Lambda Managed Instances (`AWS_LAMBDA_MAX_CONCURRENCY`): nothing
+//! but a measure of time is shared between invocations.
+//!
+//! # Errors
+//! A payload that is no stream event fails the invocation, and so does an unfinished record that has no sequence
+//! number: Lambda then delivers the whole batch again.
+
+mod logs;
+mod raw;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use lambda_runtime::Error;
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn};
+pub use logs::init as init_logs;
+use tokio::time::Instant;
+
+use crate::{
+    dispatch::{BatchReport, BatchResponse, DispatchError, Dispatcher},
+    handler::{Context, Deadline},
+};
+
+/// Deadlines before this (September 2001, in milliseconds) are no times of an epoch: a local runtime made them up.
+const EARLIEST_DEADLINE: u64 = 1_000_000_000_000;
+
+/// Runs a function for as long as Lambda keeps it: a whole `main`.
+///
+/// Takes a [`Router`](crate::router::Router), or a [`Dispatcher`] where rejects go to a dead letter sink. Sets up
+/// JSON logs, unless the program has a `tracing` subscriber already; `RUST_LOG` or `AWS_LAMBDA_LOG_LEVEL` chooses
+/// the level (default `info`).
+///
+/// # Errors
+/// The Lambda runtime API cannot be reached.
+///
+/// # Panics
+/// Outside of Lambda, where the runtime's environment variables are missing. Locally, use `cargo lambda watch`.
+pub async fn run(app: impl Into<Dispatcher>) -> Result<(), Error> {
+    logs::init();
+    let dispatcher = app.into();
+    let handler = service_fn(move |event: LambdaEvent<()>| answer(dispatcher.clone(), event.context));
+    let runtime = Runtime::new(handler).layer(raw::RawBodyLayer).layer(TracingLayer::new());
+    runtime.run_concurrent().await
+}
+
+async fn answer(dispatcher: Dispatcher, lambda: lambda_runtime::Context) -> Result<BatchResponse, DispatchError> {
+    let started = Instant::now();
+    let context = context(&lambda);
+    match dispatcher.dispatch(raw::take(), &context).await {
+        Ok(report) => {
+            log(&report, started);
+            Ok(report.response())
+        }
+        Err(error) => {
+            tracing::error!(%error, "batch failed");
+            Err(error)
+        }
+    }
+}
+
+fn context(lambda: &lambda_runtime::Context) -> Context {
+    Context {
+        function: lambda.env_config.function_name.as_str().into(),
+        request_id: Some(lambda.request_id.as_str().into()),
+        deadline: deadline(lambda.deadline),
+    }
+}
+
+/// The runtime's deadline, milliseconds since 1970, on the clock that tests can drive.
+fn deadline(epoch_millis: u64) -> Deadline {
+    if epoch_millis < EARLIEST_DEADLINE {
+        return Deadline::NEVER;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Deadline::after(Duration::from_millis(epoch_millis).saturating_sub(now))
+}
+
+fn log(report: &BatchReport, started: Instant) {
+    tracing::info!(
+        read = report.read,
+        applied = report.applied,
+        skipped = report.skipped_total(),
+        dead_lettered = report.dead_lettered,
+        redelivered = report.redelivered,
+        unfinished = report.unfinished.as_ref().map(|it| it.sequence_number.as_str()),
+        cause = report.unfinished.as_ref().map(|it| it.cause.as_str()),
+        millis = started.elapsed().as_millis() as u64,
+        "batch"
+    );
+}
+
+impl From<DispatchError> for Diagnostic {
+    fn from(error: DispatchError) -> Self {
+        let error_type = match &error {
+            DispatchError::Payload(_) => "anabranch::Payload",
+            DispatchError::NoSequenceNumber { .. } => "anabranch::NoSequenceNumber",
+        };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_up_deadline_is_none() {
+        assert_eq!(deadline(600_000), Deadline::NEVER);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_of_the_epoch_is_kept() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+        let left = deadline(now + 60_000).remaining().expect("a deadline");
+        assert!(left > Duration::from_secs(50) && left <= Duration::from_secs(60), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_deadline_in_the_past_has_passed() {
+        assert!(deadline(EARLIEST_DEADLINE).passed());
+    }
+}

@@ -1,0 +1,4 @@
+//! Where batches come from.
+
+#[cfg(feature = "lambda")]
+pub mod lambda;

@@ -1,0 +1,233 @@
+//! A small world for tests: numbered changes of a few items, a handler that fails to plan, and Lambda's rule.
+
+#![allow(dead_code, reason = "each test binary uses its own part of the support code")]
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anabranch::{
+    dispatch::{BatchReport, Dispatcher},
+    handler::{Context, Deadline, Failure},
+    record::{Change, Record},
+};
+use serde_json::{Value, json};
+
+/// An item of the small world: a counter under a key.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Row {
+    /// The key.
+    #[serde(rename = "PK")]
+    pub key: String,
+    /// The value.
+    pub value: u64,
+}
+
+/// One change: the `n`-th of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The item.
+    pub item: u8,
+    /// Its new value, or none for a remove.
+    pub value: Option<u64>,
+}
+
+/// The sequence number of the `n`-th change: 21 digits, as AWS has them.
+pub fn sequence(n: usize) -> String {
+    format!("{:021}", 4_000_000_000_000_000_u64 + n as u64 * 7)
+}
+
+fn image(item: u8, value: u64) -> Value {
+    json!({"PK": {"S": format!("item-{item}")}, "value": {"N": value.to_string()}, "entityType": {"S": "ROW"}})
+}
+
+/// The steps from `from` on as Lambda would deliver them.
+pub fn payload(steps: &[Step], from: usize) -> Vec<u8> {
+    let mut table: HashMap<u8, u64> = HashMap::new();
+    let mut records = Vec::new();
+    for (n, step) in steps.iter().enumerate() {
+        let old = table.get(&step.item).copied();
+        match step.value {
+            Some(value) => _ = table.insert(step.item, value),
+            None => _ = table.remove(&step.item),
+        }
+        if n >= from {
+            records.push(record(n, step, old));
+        }
+    }
+    json!({ "Records": records }).to_string().into_bytes()
+}
+
+/// One record of the stream, with the item's value before.
+pub fn record(n: usize, step: &Step, old: Option<u64>) -> Value {
+    let name = match (old, step.value) {
+        (_, None) => "REMOVE",
+        (None, _) => "INSERT",
+        (Some(_), _) => "MODIFY",
+    };
+    let mut body = json!({
+        "ApproximateCreationDateTime": 1_763_692_800.0,
+        "Keys": {"PK": {"S": format!("item-{}", step.item)}},
+        "SequenceNumber": sequence(n),
+        "SizeBytes": 64,
+        "StreamViewType": "NEW_AND_OLD_IMAGES"
+    });
+    if let Some(value) = step.value {
+        body["NewImage"] = image(step.item, value);
+    }
+    if let Some(value) = old.or(step.value.is_none().then_some(0)) {
+        body["OldImage"] = image(step.item, value);
+    }
+    json!({
+        "eventID": format!("{n:032x}"), "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+        "awsRegion": "eu-west-1", "dynamodb": body,
+        "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/2026-11-21T00:00:00.000"
+    })
+}
+
+/// What the handler does with a record on one delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Act {
+    /// Applies it.
+    #[default]
+    Apply,
+    /// Fails before it applied anything.
+    Retry,
+    /// Applies it, then fails: the effect is there, the verdict is not.
+    ApplyThenRetry,
+    /// Rejects it.
+    Reject,
+    /// Panics.
+    Panic,
+}
+
+/// What happens to each change on each delivery: the last act of a list repeats.
+pub type Plan = HashMap<usize, Vec<(Act, Duration)>>;
+
+/// The target of the small world, and everything that was noticed on the way there.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The rows as the handler wrote them.
+    pub rows: BTreeMap<u8, u64>,
+    /// Every change that was started, in order of starting.
+    pub started: Vec<usize>,
+    /// Every change that was applied, in order.
+    pub applied: Vec<usize>,
+    /// What broke a promise.
+    pub broken: Vec<String>,
+    running: HashSet<u8>,
+    deliveries: HashMap<usize, usize>,
+    failed: Option<usize>,
+    last: HashMap<u8, usize>,
+}
+
+/// A world that several handlers share.
+#[derive(Debug, Clone, Default)]
+pub struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    /// Looks at it.
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new delivery begins: what failed before may be started again.
+    pub fn next_delivery(&self) {
+        let mut world = self.lock();
+        world.failed = None;
+        world.running.clear();
+        world.last.clear();
+    }
+
+    /// Handles a record as the plan says, and checks order while it does.
+    pub async fn handle(self, plan: Arc<Plan>, record: Record<Row>) -> Result<(), Failure> {
+        let n = number(record.sequence_number());
+        let (item, act, time) = self.begin(n, &plan, &record);
+        // Others may run meanwhile, whatever the time.
+        tokio::task::yield_now().await;
+        tokio::time::sleep(time).await;
+        self.end(n, item, act, &record.change)
+    }
+
+    fn begin(&self, n: usize, plan: &Plan, record: &Record<Row>) -> (u8, Act, Duration) {
+        let mut world = self.lock();
+        let row = record.change.current().or(record.change.previous()).expect("both images are in view");
+        let item: u8 = row.key.trim_start_matches("item-").parse().expect("a numbered item");
+        if !world.running.insert(item) {
+            world.broken.push(format!("change {n} of item {item} was started beside another"));
+        }
+        if world.failed.is_some_and(|failed| failed < n) {
+            world.broken.push(format!("change {n} was started although {:?} had failed", world.failed));
+        }
+        if let Some(last) = world.last.insert(item, n).filter(|last| *last >= n) {
+            world.broken.push(format!("change {n} of item {item} came after {last}"));
+        }
+        world.started.push(n);
+        let delivery = world.deliveries.entry(n).or_default();
+        *delivery += 1;
+        let acts = plan.get(&n).map(Vec::as_slice).unwrap_or_default();
+        let (act, time) = acts.get(*delivery - 1).or(acts.last()).copied().unwrap_or_default();
+        (item, act, time)
+    }
+
+    fn end(&self, n: usize, item: u8, act: Act, change: &Change<Row>) -> Result<(), Failure> {
+        let mut world = self.lock();
+        world.running.remove(&item);
+        if matches!(act, Act::Apply | Act::ApplyThenRetry) {
+            world.applied.push(n);
+            match change.current() {
+                Some(row) => _ = world.rows.insert(item, row.value),
+                None => _ = world.rows.remove(&item),
+            }
+        }
+        match act {
+            Act::Apply => Ok(()),
+            Act::Reject => Err(Failure::reject("planned reject")),
+            Act::Retry | Act::ApplyThenRetry | Act::Panic => {
+                world.failed = Some(world.failed.map_or(n, |failed| failed.min(n)));
+                drop(world);
+                assert!(act != Act::Panic, "planned panic");
+                Err(Failure::retry("planned retry"))
+            }
+        }
+    }
+}
+
+/// The `n` of a sequence number.
+pub fn number(sequence_number: &str) -> usize {
+    let number: u64 = sequence_number.parse().expect("digits");
+    usize::try_from((number - 4_000_000_000_000_000) / 7).expect("small")
+}
+
+/// Lambda's rule: the lowest identifier wins, and everything from it on is delivered again (ESM-35).
+pub async fn deliver(
+    dispatcher: &Dispatcher,
+    world: &Shared,
+    steps: &[Step],
+    from: usize,
+    deadline: Option<Duration>,
+) -> (BatchReport, Option<usize>) {
+    world.next_delivery();
+    let deadline = deadline.map_or(Deadline::NEVER, Deadline::after);
+    let context = Context { deadline, ..Context::default() };
+    let report = dispatcher.dispatch(payload(steps, from), &context).await.expect("a stream event");
+    let answer = serde_json::to_value(report.response()).expect("serializes");
+    let failures = answer["batchItemFailures"].as_array().expect("a list").clone();
+    assert!(failures.len() <= 1, "exactly one identifier or none: {failures:?}");
+    let next = failures.first().map(|failure| number(failure["itemIdentifier"].as_str().expect("a string")));
+    (report, next)
+}
+
+/// What the target must hold once everything but the `rejected` changes was applied in order.
+pub fn expected(steps: &[Step], rejected: &HashSet<usize>) -> BTreeMap<u8, u64> {
+    let mut rows = BTreeMap::new();
+    for (_, step) in steps.iter().enumerate().filter(|(n, _)| !rejected.contains(n)) {
+        match step.value {
+            Some(value) => _ = rows.insert(step.item, value),
+            None => _ = rows.remove(&step.item),
+        }
+    }
+    rows
+}
