@@ -1,1 +1,3 @@
 //! Anabranch.
+
+pub mod record;

@@ -1,0 +1,5 @@
+//! What happened to an item.
+
+pub mod wire;
+
+pub use wire::*;
