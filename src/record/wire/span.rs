@@ -1,0 +1,46 @@
+//! Where something stands in a buffer.
+
+use std::ops::Range;
+
+/// A range of bytes in a payload of at most 4 GiB; the empty default means "absent".
+///
+/// No value can start and end at offset 0: a payload and a record both begin with a brace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// The span of `range`, whose ends fit: [`split`](super::split()) refuses longer payloads.
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start: offset(start), end: offset(end) }
+    }
+
+    /// Whether there is anything at all.
+    pub(super) fn is_absent(self) -> bool {
+        self.end == 0
+    }
+
+    /// Nothing if absent.
+    pub(super) fn present(self) -> Option<Self> {
+        (!self.is_absent()).then_some(self)
+    }
+
+    pub(super) fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The same place in a buffer that begins at `base` of this one.
+    pub(super) fn rebased(self, base: usize) -> Self {
+        if self.is_absent() { self } else { Self::new(self.start as usize - base, self.end as usize - base) }
+    }
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).expect("payloads of 4 GiB and more are refused before they are split")
+}

@@ -1,0 +1,235 @@
+//! Splits a payload into its records, one at a time.
+
+use std::{borrow::Cow, str};
+
+use bytes::Bytes;
+
+use super::{
+    envelope::{self, Fault, Found},
+    error::{Kind, PayloadError, RecordReason},
+    members::Members,
+    raw::RawRecord,
+    recover,
+    scan::skip_space,
+    skip,
+    text::unescape,
+    unreadable::UnreadableRecord,
+    window::{TumblingWindow, WindowSpans},
+};
+
+/// The records of a payload, in order, each read or reported as unreadable.
+///
+/// Every byte between the brackets of `Records` belongs to exactly one yielded item (separators aside): damage is the
+/// failure of the record it is in, and reading goes on at the next one. Once the iterator is at its end,
+/// [`finish`](Self::finish) tells about the rest of the payload.
+#[derive(Debug)]
+pub struct Split {
+    body: Bytes,
+    window: WindowSpans,
+    position: u32,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A record, or whatever stands in its place, at this offset.
+    Element(usize),
+    /// `Records` has ended, and the payload behind it is whole or not.
+    End(Result<(), Unfinished>),
+}
+
+/// What is wrong behind the last record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfinished {
+    /// There is a second `Records`.
+    RecordsTwice,
+    /// The payload is broken at this offset.
+    Broken(usize),
+}
+
+/// Finds the records of a Lambda payload.
+///
+/// Only what stands before the records is read here; each record is read when the iterator comes to it.
+///
+/// ```
+/// use anabranch::record::{EventName, wire::split};
+///
+/// let payload = br#"{"Records":[{"eventName":"REMOVE","dynamodb":{"SequenceNumber":"111","Keys":{"PK":{"S":"USER#1"}}}}]}"#;
+/// let mut records = split(payload.as_slice().into())?;
+/// let record = records.next().expect("one record")?;
+/// assert_eq!(record.event_name(), EventName::Remove);
+/// assert_eq!(record.keys().attribute("PK")?.as_deref(), Some("USER#1"));
+/// assert!(records.next().is_none());
+/// assert!(records.finish()?.is_none(), "no tumbling window");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// A payload that is no batch of a DynamoDB stream; see [`PayloadError`].
+pub fn split(body: Bytes) -> Result<Split, PayloadError> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(PayloadError::TooLarge { bytes: body.len() });
+    }
+    let mut window = WindowSpans::default();
+    let records = find_records(&body, &mut window)?;
+    let first = skip_space(&body, records + 1);
+    refuse_other_services(&body, first)?;
+    let next = match body.get(first) {
+        Some(b']') => Next::End(trailer(&body, first + 1, &mut window)),
+        _ => Next::Element(first),
+    };
+    Ok(Split { body, window, position: 0, next })
+}
+
+/// The offset of the opening bracket of `Records`.
+fn find_records(body: &Bytes, window: &mut WindowSpans) -> Result<usize, PayloadError> {
+    let top = skip_space(body, 0);
+    if body.get(top) != Some(&b'{') {
+        return Err(PayloadError::NotAnObject { found: Kind::of(&body[top..]) });
+    }
+    let malformed = |at| PayloadError::Malformed { at };
+    let (mut members, mut keys) = (Members::of(body, top), Vec::new());
+    while let Some((name, at)) = members.next_key().map_err(malformed)? {
+        if name == "Records" {
+            let found = Kind::of(&body[at..]);
+            return if found == Kind::Array { Ok(at) } else { Err(PayloadError::RecordsNotAnArray { found }) };
+        }
+        window.note(&name, members.skip_value().map_err(malformed)?);
+        if keys.len() < 8 {
+            keys.push(shortened(&name));
+        }
+    }
+    Err(PayloadError::NoRecords { keys })
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(64).collect()
+}
+
+/// Looks at the `eventSource` of the first record.
+fn refuse_other_services(body: &[u8], first: usize) -> Result<(), PayloadError> {
+    if body.get(first) != Some(&b'{') {
+        return Ok(());
+    }
+    let mut members = Members::of(body, first);
+    while let Ok(Some(member)) = members.next() {
+        if matches!(&*member.name, "eventSource" | "EventSource") {
+            return match text(&body[member.value]) {
+                Some(source) if source != "aws:dynamodb" => {
+                    Err(PayloadError::OtherService { service: shortened(&source) })
+                }
+                _ => Ok(()),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// The content of a string token.
+pub(super) fn text(token: &[u8]) -> Option<Cow<'_, str>> {
+    let raw = token.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    unescape(str::from_utf8(raw).ok()?)
+}
+
+/// Reads what follows the closing bracket of `Records` strictly, to the end of the payload.
+pub(super) fn trailer(body: &[u8], at: usize, window: &mut WindowSpans) -> Result<(), Unfinished> {
+    let mut found = window.clone();
+    let mut members = Members::after(body, at);
+    while let Some(member) = members.next().map_err(Unfinished::Broken)? {
+        if member.name == "Records" {
+            return Err(Unfinished::RecordsTwice);
+        }
+        found.note(&member.name, member.value);
+    }
+    let end = skip_space(body, members.offset());
+    if end < body.len() {
+        return Err(Unfinished::Broken(end));
+    }
+    *window = found;
+    Ok(())
+}
+
+impl Split {
+    /// Reads what stands around the records: the tumbling window of the batch, if it has one.
+    ///
+    /// To be called after the last record.
+    ///
+    /// # Errors
+    /// A payload that does not end as it should: records may be missing, so that nothing but a failure of the whole
+    /// invocation is safe. The same if records are left that nobody has asked for, as they are not looked at.
+    pub fn finish(self) -> Result<Option<TumblingWindow>, PayloadError> {
+        match self.next {
+            Next::End(Ok(())) => self.window.read(&self.body),
+            Next::End(Err(Unfinished::RecordsTwice)) => Err(PayloadError::RecordsTwice),
+            Next::End(Err(Unfinished::Broken(at))) | Next::Element(at) => Err(PayloadError::Malformed { at }),
+        }
+    }
+
+    fn element(&mut self, start: usize) -> Result<RawRecord, UnreadableRecord> {
+        let fault = match envelope::read(&self.body, start, self.position) {
+            Ok(found) => match self.following(found.end) {
+                Some(next) => {
+                    self.next = next;
+                    return Ok(self.record(found));
+                }
+                None => Fault::meaning(found.end, RecordReason::UncertainEnd),
+            },
+            Err(fault) => fault,
+        };
+        Err(self.unreadable(start, *fault))
+    }
+
+    fn record(&self, found: Found) -> RawRecord {
+        if found.escaped {
+            let (buffer, envelope) = envelope::resolve(&self.body, found.envelope);
+            return RawRecord::new(buffer.into(), envelope);
+        }
+        RawRecord::new(self.body.clone(), found.envelope)
+    }
+
+    /// Reports the element at `start` as unreadable and finds where to go on.
+    #[cold]
+    fn unreadable(&mut self, start: usize, fault: Fault) -> UnreadableRecord {
+        let whole = skip::value(&self.body, start).and_then(|end| Some((end, self.following(end)?)));
+        let (end, next) = whole.unwrap_or_else(|| recover::resume(&self.body, start, &mut self.window));
+        self.next = next;
+        UnreadableRecord::new(self.body.slice(start..end), self.position, fault.from(start), end == self.body.len())
+    }
+
+    /// What follows an element that ends at `end`, or nothing if that can be neither an element nor the end of `Records`,
+    /// so that the element has probably not ended there.
+    fn following(&mut self, end: usize) -> Option<Next> {
+        let at = skip_space(&self.body, end);
+        match self.body.get(at) {
+            Some(b',') => {
+                let start = skip_space(&self.body, at + 1);
+                recover::may_be_element(&self.body, start).then_some(Next::Element(start))
+            }
+            Some(b']') => {
+                let ended = trailer(&self.body, at + 1, &mut self.window);
+                let early =
+                    matches!(ended, Err(Unfinished::Broken(_))) && recover::next_record(&self.body, at + 1).is_some();
+                (!early).then_some(Next::End(ended))
+            }
+            Some(_) => None,
+            // Cut off between two records: the element that should be here will say so.
+            None => Some(Next::Element(at)),
+        }
+    }
+}
+
+impl Iterator for Split {
+    type Item = Result<RawRecord, UnreadableRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Next::Element(start) = self.next else {
+            return None;
+        };
+        let element = self.element(start);
+        self.position += 1;
+        Some(element)
+    }
+}
+
+impl std::iter::FusedIterator for Split {}
