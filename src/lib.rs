@@ -1,1 +1,2 @@
 //! Anabranch.
+pub mod sink;
