@@ -115,14 +115,8 @@ fn heavy(case: &str) -> Vec<DeadLetter> {
     (10..17).map(|seed| DeadLetter::new(noise(seed, 90_000), "heavy", case, UNIX_EPOCH)).collect()
 }
 
-/// Bytes that do not compress, the same for the same seed (xorshift).
+/// Bytes that do not compress, the same for the same seed.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
+    let mut noise = super::Noise::new(seed);
+    std::iter::repeat_with(|| noise.next() as u8).take(len).collect()
 }
