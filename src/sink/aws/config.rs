@@ -1,0 +1,45 @@
+//! The one place where AWS clients get their behaviour, retries and timeouts.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+
+/// Attempts per call: throttles, 5xx and lost connections are tried again this often.
+const ATTEMPTS: u32 = 8;
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A loader with the toolkit's pinned behaviour, to add a region, a profile or credentials to.
+///
+/// - behaviour version 2026-01-12, so that an update of the SDK changes nothing silently;
+/// - standard retries: 8 attempts, exponential backoff with jitter from 50 ms to 2 s;
+/// - timeouts: 2 s to connect, 5 s per attempt, 30 s per call. A caller with a
+///   deadline ends the call earlier.
+///
+/// Region, credentials and endpoints (`AWS_ENDPOINT_URL`,
+/// `AWS_ENDPOINT_URL_DYNAMODB` and the like) come from the environment, as in
+/// every AWS SDK.
+pub fn defaults() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(ATTEMPTS)
+                .with_initial_backoff(FIRST_BACKOFF)
+                .with_max_backoff(LONGEST_BACKOFF),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+        )
+}
+
+/// [`defaults`], loaded from the environment.
+pub async fn load() -> SdkConfig {
+    defaults().load().await
+}

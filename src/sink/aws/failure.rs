@@ -1,0 +1,111 @@
+//! What AWS said when a call failed.
+
+use std::{error::Error, fmt};
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// What is known of a failed AWS call: code, message and request id, never just "service error".
+///
+/// AWS's own messages name attributes, not what is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AwsFailure {
+    /// The HTTP status, if an answer came.
+    pub status: Option<u16>,
+    /// The service's error code, such as `ThrottlingException`.
+    pub code: Option<String>,
+    /// The service's message, or what went wrong on the way to it.
+    pub message: String,
+    /// The id that AWS support asks for.
+    pub request_id: Option<String>,
+}
+
+impl AwsFailure {
+    /// The facts of an SDK error.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let answer = error.raw_response();
+        let header = |name| answer.and_then(|answer| answer.headers().get(name));
+        Self {
+            status: answer.map(|answer| answer.status().as_u16()),
+            code: error.code().map(str::to_owned),
+            message: match error.message() {
+                Some(message) => message.to_owned(),
+                None => chain(error),
+            },
+            request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned),
+        }
+    }
+
+    /// One entry's failure within an answer that was a success as a whole.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn of_entry(code: &str, message: Option<&str>) -> Self {
+        Self {
+            status: None,
+            code: Some(code.to_owned()),
+            message: message.unwrap_or("no message").to_owned(),
+            request_id: None,
+        }
+    }
+}
+
+impl fmt::Display for AwsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, self.status) {
+            (Some(code), _) => write!(f, "{code}: ")?,
+            (None, Some(status)) => write!(f, "HTTP status {status}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for AwsFailure {}
+
+/// An error and its causes in one line, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_reads_as_one_line() {
+        let mut failure = AwsFailure {
+            status: Some(400),
+            code: Some("ThrottlingException".into()),
+            message: "rate exceeded".into(),
+            request_id: Some("R1".into()),
+        };
+        assert_eq!(failure.to_string(), "ThrottlingException: rate exceeded (request id R1)");
+        failure.code = None;
+        failure.request_id = None;
+        assert_eq!(failure.to_string(), "HTTP status 400: rate exceeded");
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let inner = std::io::Error::other("refused");
+        let outer = std::io::Error::other(inner);
+        assert_eq!(chain(&outer), "refused");
+    }
+}

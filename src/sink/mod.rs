@@ -1,0 +1,17 @@
+//! Where effects go: ports, and an adapter for every service behind one.
+//!
+//! A port is a small object-safe trait; handlers and the dispatcher know only
+//! the port. Every adapter of a port passes the same suite in
+//! [`conformance`], and so should one of your own.
+//!
+//! | Port | Adapters |
+//! |---|---|
+//! | [`DeadLetterSink`](dead_letter::DeadLetterSink) | [`Memory`](dead_letter::Memory), [`JsonLines`](dead_letter::JsonLines), `Sqs` (feature `sqs`) |
+//! | [`Table`](table::Table) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
+
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod dead_letter;
+pub mod table;

@@ -1,0 +1,101 @@
+//! A DynamoDB table as a sink.
+
+mod batch;
+mod error;
+
+use std::{collections::HashMap, sync::Arc};
+
+use aws_config::Region;
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::{Guard, Item, RowWrite, Table, TableError, Written};
+use crate::sink::aws;
+
+/// A table behind the DynamoDB API.
+///
+/// Throttles, 5xx answers and lost connections are tried again by the SDK (see [`aws::defaults`]); what is left
+/// after that is an error with the service's code, message and request id. Attribute values are handed
+/// over as they are: numbers stay the text that they were.
+#[derive(Debug, Clone)]
+pub struct DynamoDb {
+    client: Client,
+    name: Arc<str>,
+}
+
+impl DynamoDb {
+    /// The table `name` as seen by a client of your own.
+    pub fn new(client: Client, name: impl Into<Arc<str>>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// The table `name`, with credentials and endpoint from the environment, in another `region` than the
+    /// environment's if one is given.
+    pub async fn connect(name: impl Into<Arc<str>>, region: Option<String>) -> Self {
+        let mut loader = aws::defaults();
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        Self::new(Client::new(&loader.load().await), name)
+    }
+
+    async fn put(&self, row: Item, guard: Guard) -> Result<Written, TableError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&*self.name)
+            .set_item(Some(row.into()))
+            .condition_expression(Guard::CONDITION)
+            .expression_attribute_names(Guard::NAME, guard.attribute())
+            .expression_attribute_values(Guard::VALUE, AttributeValue::S(guard.version().to_owned()));
+        error::written(&self.name, put.send().await)
+    }
+
+    async fn delete(&self, key: Item, guard: Guard) -> Result<Written, TableError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&*self.name)
+            .set_key(Some(key.into()))
+            .condition_expression(Guard::CONDITION)
+            .expression_attribute_names(Guard::NAME, guard.attribute())
+            .expression_attribute_values(Guard::VALUE, AttributeValue::S(guard.version().to_owned()));
+        error::written(&self.name, delete.send().await)
+    }
+
+    async fn batch(&self, writes: &[RowWrite]) -> Result<Vec<usize>, TableError> {
+        let requests = writes.iter().map(batch::request).collect();
+        let sent = self.client.batch_write_item().request_items(&*self.name, requests).send().await;
+        let answer = sent.map_err(|error| error::table_error(&self.name, &error))?;
+        let left = answer.unprocessed_items.unwrap_or_default();
+        Ok(batch::indices(writes, left.into_values().flatten().collect()))
+    }
+
+    async fn get(&self, key: Item) -> Result<Option<Item>, TableError> {
+        let get = self.client.get_item().table_name(&*self.name).set_key(Some(key.into())).consistent_read(true);
+        let answer = get.send().await.map_err(|error| error::table_error(&self.name, &error))?;
+        Ok(answer.item.map(|row: HashMap<_, _>| row.into()))
+    }
+}
+
+impl Table for DynamoDb {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn write_guarded(&self, mut write: RowWrite, guard: Guard) -> BoxFuture<'_, Result<Written, TableError>> {
+        guard.stamp(&mut write);
+        match write.into_parts() {
+            (_, Some(row)) => self.put(row, guard).boxed(),
+            (key, None) => self.delete(key, guard).boxed(),
+        }
+    }
+
+    fn write_batch<'a>(&'a self, writes: &'a [RowWrite]) -> BoxFuture<'a, Result<Vec<usize>, TableError>> {
+        self.batch(writes).boxed()
+    }
+
+    fn read(&self, key: Item) -> BoxFuture<'_, Result<Option<Item>, TableError>> {
+        self.get(key).boxed()
+    }
+}

@@ -1,0 +1,97 @@
+//! The version rule: when a stored row gives way.
+
+use std::sync::Arc;
+
+use super::{AttributeValue, Item, RowWrite};
+
+/// The attribute in which rows carry their version, unless another is chosen.
+pub const DEFAULT_VERSION_ATTRIBUTE: &str = "anabranchVersion";
+
+/// Lets a write through only if the stored row is of an older version.
+///
+/// The rule, for puts and deletes alike: the row is not there, or it carries no version, or its version is a
+/// string that sorts before the write's. An equal version does not give way, so a duplicate changes nothing;
+/// neither does a version attribute of another type than string, which nothing here ever writes.
+///
+/// A put stores its version in the row. A delete leaves nothing that a later, older put would lose against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guard {
+    attribute: Arc<str>,
+    version: String,
+}
+
+impl Guard {
+    /// The DynamoDB condition of the rule, over the names below.
+    #[cfg(feature = "dynamodb")]
+    pub(super) const CONDITION: &str = "attribute_not_exists(#version) OR #version < :version";
+    /// What stands for the attribute's name in the condition.
+    #[cfg(feature = "dynamodb")]
+    pub(super) const NAME: &str = "#version";
+    /// What stands for the write's version in the condition.
+    #[cfg(feature = "dynamodb")]
+    pub(super) const VALUE: &str = ":version";
+
+    /// Guards by a version that sorts as a string, stored in `attribute`.
+    pub fn new(attribute: impl Into<Arc<str>>, version: impl Into<String>) -> Self {
+        Self { attribute: attribute.into(), version: version.into() }
+    }
+
+    /// The attribute that holds the version.
+    pub fn attribute(&self) -> &str {
+        &self.attribute
+    }
+
+    /// The version of the write.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Whether a stored row gives way.
+    pub fn admits(&self, stored: Option<&Item>) -> bool {
+        match stored.and_then(|row| row.get(&*self.attribute)) {
+            None => true,
+            Some(AttributeValue::S(stored)) => *stored < self.version,
+            Some(_) => false,
+        }
+    }
+
+    /// Stores the version in the row that is to be put.
+    pub(super) fn stamp(&self, write: &mut RowWrite) {
+        if let Some(row) = write.row_mut() {
+            row.insert(self.attribute.to_string(), AttributeValue::S(self.version.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::table::{item, text};
+
+    fn row(version: AttributeValue) -> Item {
+        item([("v", version)])
+    }
+
+    #[test]
+    fn only_older_rows_give_way() {
+        let guard = Guard::new("v", "0002");
+        let admits = |version| guard.admits(Some(&row(version)));
+        assert!(guard.admits(None));
+        assert!(guard.admits(Some(&Item::default())));
+        assert!(admits(text("0001")));
+        assert!(!admits(text("0002")));
+        assert!(!admits(text("0003")));
+        assert!(!admits(AttributeValue::N("1".into())));
+    }
+
+    #[test]
+    fn puts_are_stamped_and_deletes_have_nothing_to_stamp() {
+        let guard = Guard::new("v", "0002");
+        let mut put = RowWrite::put(Item::default(), row(text("of another table")));
+        guard.stamp(&mut put);
+        assert_eq!(put.row(), Some(&row(text("0002"))));
+        let mut delete = RowWrite::delete(Item::default());
+        guard.stamp(&mut delete);
+        assert_eq!(delete.row(), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Tables as sinks: guarded writes, plain batches, and what came of each row.
+//!
+//! - [`Table`] is the port: one guarded write, one batch of plain writes, one consistent read.
+//!   Adapters: [`Memory`] for tests and `DynamoDb` (feature `dynamodb`).
+//! - [`Guard`] is the version rule, the one place that says when a stored row is older.
+//! - [`fold`], [`write_guarded`] and [`write_plain`] are what handlers build upon: one write per row, cut to
+//!   the service's limits, bounded, nothing dropped.
+//!
+//! ```
+//! use anabranch::sink::table::{Guard, Memory, RowWrite, Table, Written, item, text};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let table = Memory::new("PetTrackerReplica", ["PK", "SK"]);
+//! let key = item([("PK", text("USER#u1")), ("SK", text("PET#p1"))]);
+//!
+//! let second = table.write_guarded(RowWrite::put(key.clone(), key.clone()), Guard::new("version", "2")).await?;
+//! let first = table.write_guarded(RowWrite::delete(key.clone()), Guard::new("version", "1")).await?;
+//! assert_eq!((second, first), (Written::Applied, Written::Stale));
+//! assert!(table.read(key).await?.is_some(), "the late delete lost");
+//! # Ok::<(), anabranch::sink::table::TableError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+mod error;
+mod fold;
+mod guard;
+mod guarded;
+mod key;
+mod memory;
+mod plain;
+mod size;
+mod write;
+
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::DynamoDb;
+pub use error::{Cause, TableError};
+pub use fold::{Folded, fold};
+pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
+pub use guarded::write_guarded;
+pub use memory::{Fault, Memory, Operation};
+pub use plain::write_plain;
+pub use serde_dynamo::{AttributeValue, Item};
+pub use size::item_size;
+pub use write::{Limits, RowWrite, Written, item, text};
+
+use futures_util::future::BoxFuture;
+
+/// The most rows that one batch of plain writes may hold.
+pub const BATCH_ROWS: usize = 25;
+
+/// A table whose rows can be written under guard, or plainly in batches.
+///
+/// Object safe, so that a handler holds an `Arc<dyn Table>`. An adapter makes one request per call and retries
+/// only what certainly had no effect or may be repeated without harm; who calls bounds how many calls are on
+/// their way. Dropping a future may leave its write done or not done.
+pub trait Table: Send + Sync + 'static {
+    /// The table's name, as errors show it.
+    fn name(&self) -> &str;
+
+    /// Writes a row if the stored one is older than `guard` or not there.
+    ///
+    /// # Errors
+    /// [`TableError::is_reject`] tells what no repetition can mend from what one may.
+    fn write_guarded(&self, write: RowWrite, guard: Guard) -> BoxFuture<'_, Result<Written, TableError>>;
+
+    /// Writes up to [`BATCH_ROWS`] different rows in one request, and answers with the indices of those that
+    /// the table did not get to: they are to be sent again.
+    ///
+    /// # Errors
+    /// A failure of the request as a whole: none of its rows is known to be written.
+    fn write_batch<'a>(&'a self, writes: &'a [RowWrite]) -> BoxFuture<'a, Result<Vec<usize>, TableError>>;
+
+    /// Reads one row, seeing every write that was acknowledged before.
+    ///
+    /// # Errors
+    /// As for writes.
+    fn read(&self, key: Item) -> BoxFuture<'_, Result<Option<Item>, TableError>>;
+}
