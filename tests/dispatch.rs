@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use anabranch::{
     dispatch::{BatchReport, Cause, DispatchError, Dispatcher},
     handler::{Batch, Context, Failure, Handler, HandlerExt, Outcome, Skip},
-    record::{Change, FromImage, KeysOnly, NewAndOldImages, RawImage, Record, StreamView},
+    record::{FromImage, KeysOnly, NewAndOldImages, RawImage, Record, StreamView},
     router::Router,
     sink::dead_letter::Memory,
 };
@@ -84,7 +84,7 @@ async fn a_record_goes_to_every_handler_of_its_type() {
 async fn entities_that_nobody_declared_are_rejected() {
     let seen = Seen::default();
     let router = Router::by_attribute("entityType").route("CAT", noting::<RawImage>(&seen, "cat"));
-    let letters = Memory::default();
+    let letters = Arc::new(Memory::default());
     let dispatcher = Dispatcher::with_dead_letters(router, letters.clone());
     let report = dispatch(&dispatcher, vec![typed(0, 0, None, Some("CAT")), typed(1, 1, None, Some("FISH"))]).await;
     assert_eq!((report.applied, report.dead_lettered), (1, 1));
@@ -150,7 +150,7 @@ fn poison(n: usize, item: u8) -> Value {
 #[tokio::test]
 async fn a_poisonous_record_never_fails_its_neighbours() {
     let seen = Seen::default();
-    let letters = Memory::default();
+    let letters = Arc::new(Memory::default());
     let router = Router::by_attribute("entityType").route("ROW", noting::<Row>(&seen, "row"));
     let dispatcher = Dispatcher::with_dead_letters(router, letters.clone());
     let batch =
@@ -183,7 +183,7 @@ async fn a_lane_waits_until_its_reject_is_buried() {
     let plan = Plan::from([(1, vec![(Act::Reject, std::time::Duration::ZERO)])]);
     let (shared, plan) = (world.clone(), Arc::new(plan));
     let handler = move |record: Record<Row>| shared.clone().handle(plan.clone(), record);
-    let letters = Memory::default();
+    let letters = Arc::new(Memory::default());
     let router = Router::by_attribute("entityType").route("ROW", handler);
     let dispatcher = Dispatcher::with_dead_letters(router, letters.clone());
     let steps = [put(0, 1), put(0, 2), put(0, 3), put(1, 4)];
@@ -223,7 +223,7 @@ async fn a_retry_wins_over_a_reject() {
     async fn retries(_: Record<Row>) -> Result<(), Failure> {
         Err(Failure::retry("later"))
     }
-    let letters = Memory::default();
+    let letters = Arc::new(Memory::default());
     let router = Router::by_attribute("entityType").route("ROW", rejects).route("ROW", retries);
     let report =
         dispatch(&Dispatcher::with_dead_letters(router, letters.clone()), vec![record(0, &put(0, 1), None)]).await;

@@ -64,7 +64,7 @@ fn history() -> impl Strategy<Value = History> {
     })
 }
 
-fn dispatcher(history: &History, world: &Shared, letters: &Memory) -> Dispatcher {
+fn dispatcher(history: &History, world: &Shared, letters: &Arc<Memory>) -> Dispatcher {
     let (world, plan) = (world.clone(), Arc::new(history.plan.clone()));
     let handler = move |record: Record<support::Row>| world.clone().handle(plan.clone(), record);
     let lanes = NonZeroUsize::new(history.lanes).expect("at least one");
@@ -80,7 +80,7 @@ fn rejected(letters: &[DeadLetter]) -> HashSet<usize> {
 }
 
 async fn play(history: &History) -> Result<(), TestCaseError> {
-    let (world, letters) = (Shared::default(), Memory::default());
+    let (world, letters) = (Shared::default(), Arc::new(Memory::default()));
     let dispatcher = dispatcher(history, &world, &letters);
     let mut from = 0;
     for _ in 0..2000 {

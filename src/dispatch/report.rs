@@ -78,7 +78,9 @@ impl fmt::Display for Cause {
         match self {
             Self::Retry { route, reason } => write!(f, "{route}: {reason}"),
             Self::NotBuried { reason, sink } => write!(f, "{reason}; not taken as a dead letter: {sink}"),
-            Self::Unanswered { route } => write!(f, "{route}: no verdict; the handler was cut off, panicked, or forgot it"),
+            Self::Unanswered { route } => {
+                write!(f, "{route}: no verdict; the handler was cut off, panicked, or forgot it")
+            }
             Self::Deadline => f.write_str("not started: the invocation nears its deadline"),
             Self::Held => f.write_str("not started: it waited behind a rejected record of its item"),
         }

@@ -183,7 +183,8 @@ impl<'r> Run<'r> {
         }
         let letters: Vec<_> = rejected.iter().map(|index| self.letter(*index)).collect();
         let answers = self.send(&letters).await;
-        let failed = answers.into_iter().zip(rejected).find_map(|(answer, index)| answer.err().map(|sink| (index, sink)));
+        let failed =
+            answers.into_iter().zip(rejected).find_map(|(answer, index)| answer.err().map(|sink| (index, sink)));
         failed.map(|(index, sink)| (index, Cause::NotBuried { reason: reason(&self.window.slots[index]), sink }))
     }
 

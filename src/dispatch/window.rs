@@ -98,7 +98,9 @@ impl Window {
     fn enter(&mut self, raw: RawRecord, table: &Table) -> Option<RawRecord> {
         let slot = match table.routing(&raw) {
             Ok(open) if open == Routing::default() => Slot::ignored(),
-            Ok(open) if self.lots.len() > 1 && *self.lanes.entry(raw.lane()).or_insert(open) != open => return Some(raw),
+            Ok(open) if self.lots.len() > 1 && *self.lanes.entry(raw.lane()).or_insert(open) != open => {
+                return Some(raw);
+            }
             Ok(open) => Slot::open(open),
             Err(unrouted) => Slot::unrouted(Failure::reject(unrouted)),
         };

@@ -107,8 +107,12 @@ impl<Fut: Future<Output: IntoVerdict>> Place<Fut> {
         self.busy.as_ref().is_some_and(|(_, busy)| *busy == lane)
     }
 
-    fn start<T, V>(&mut self, batch: &mut Batch<'_, T, V>, admitted: Admitted<T, V>, function: impl Fn(Record<T, V>) -> Fut)
-    where
+    fn start<T, V>(
+        &mut self,
+        batch: &mut Batch<'_, T, V>,
+        admitted: Admitted<T, V>,
+        function: impl Fn(Record<T, V>) -> Fut,
+    ) where
         T: FromImage,
         V: StreamView,
     {

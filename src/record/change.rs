@@ -57,9 +57,7 @@ impl<T: FromImage, V: StreamView> Change<T, V> {
         match (raw.event_name(), facet) {
             (EventName::Insert, _) | (EventName::Modify, Facet::Joined) => Ok(Self::Insert { new: V::new_image(raw)? }),
             (EventName::Remove, _) | (EventName::Modify, Facet::Left) => Ok(Self::Remove { old: V::old_image(raw)? }),
-            (EventName::Modify, Facet::Whole) => {
-                Ok(Self::Modify { old: V::old_image(raw)?, new: V::new_image(raw)? })
-            }
+            (EventName::Modify, Facet::Whole) => Ok(Self::Modify { old: V::old_image(raw)?, new: V::new_image(raw)? }),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{
-    Cause, Change, DecodeError, EventName, Facet, FromImage, Image, NewAndOldImages, RawRecord, StreamView, Timestamp, Version,
+    Cause, Change, DecodeError, EventName, Facet, FromImage, Image, NewAndOldImages, RawRecord, StreamView, Timestamp,
+    Version,
 };
 
 /// One change of one item: the decoded images, and the envelope around them.

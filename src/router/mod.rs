@@ -73,14 +73,7 @@ impl<V: StreamView> Router<V> {
     }
 
     fn with(discriminator: Discriminator) -> Self {
-        Self {
-            discriminator,
-            routes: Vec::new(),
-            entities: Vec::new(),
-            every: 0,
-            otherwise: None,
-            _view: PhantomData,
-        }
+        Self { discriminator, routes: Vec::new(), entities: Vec::new(), every: 0, otherwise: None, _view: PhantomData }
     }
 
     /// Routes the entity type that the handler names by its record type.

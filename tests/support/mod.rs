@@ -17,25 +17,25 @@ use serde_json::{Value, json};
 
 /// An item of the small world: a counter under a key.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// The key.
     #[serde(rename = "PK")]
-    pub key: String,
+    pub(crate) key: String,
     /// The value.
-    pub value: u64,
+    pub(crate) value: u64,
 }
 
 /// One change: the `n`-th of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// The item.
-    pub item: u8,
+    pub(crate) item: u8,
     /// Its new value, or none for a remove.
-    pub value: Option<u64>,
+    pub(crate) value: Option<u64>,
 }
 
 /// The sequence number of the `n`-th change: 21 digits, as AWS has them.
-pub fn sequence(n: usize) -> String {
+pub(crate) fn sequence(n: usize) -> String {
     format!("{:021}", 4_000_000_000_000_000_u64 + n as u64 * 7)
 }
 
@@ -44,7 +44,7 @@ fn image(item: u8, value: u64) -> Value {
 }
 
 /// The steps from `from` on as Lambda would deliver them.
-pub fn payload(steps: &[Step], from: usize) -> Vec<u8> {
+pub(crate) fn payload(steps: &[Step], from: usize) -> Vec<u8> {
     let mut table: HashMap<u8, u64> = HashMap::new();
     let mut records = Vec::new();
     for (n, step) in steps.iter().enumerate() {
@@ -61,7 +61,7 @@ pub fn payload(steps: &[Step], from: usize) -> Vec<u8> {
 }
 
 /// One record of the stream, with the item's value before.
-pub fn record(n: usize, step: &Step, old: Option<u64>) -> Value {
+pub(crate) fn record(n: usize, step: &Step, old: Option<u64>) -> Value {
     let name = match (old, step.value) {
         (_, None) => "REMOVE",
         (None, _) => "INSERT",
@@ -89,7 +89,7 @@ pub fn record(n: usize, step: &Step, old: Option<u64>) -> Value {
 
 /// What the handler does with a record on one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Act {
+pub(crate) enum Act {
     /// Applies it.
     #[default]
     Apply,
@@ -104,19 +104,19 @@ pub enum Act {
 }
 
 /// What happens to each change on each delivery: the last act of a list repeats.
-pub type Plan = HashMap<usize, Vec<(Act, Duration)>>;
+pub(crate) type Plan = HashMap<usize, Vec<(Act, Duration)>>;
 
 /// The target of the small world, and everything that was noticed on the way there.
 #[derive(Debug, Default)]
-pub struct World {
+pub(crate) struct World {
     /// The rows as the handler wrote them.
-    pub rows: BTreeMap<u8, u64>,
+    pub(crate) rows: BTreeMap<u8, u64>,
     /// Every change that was started, in order of starting.
-    pub started: Vec<usize>,
+    pub(crate) started: Vec<usize>,
     /// Every change that was applied, in order.
-    pub applied: Vec<usize>,
+    pub(crate) applied: Vec<usize>,
     /// What broke a promise.
-    pub broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
     running: HashSet<u8>,
     deliveries: HashMap<usize, usize>,
     failed: Option<usize>,
@@ -125,16 +125,16 @@ pub struct World {
 
 /// A world that several handlers share.
 #[derive(Debug, Clone, Default)]
-pub struct Shared(Arc<Mutex<World>>);
+pub(crate) struct Shared(Arc<Mutex<World>>);
 
 impl Shared {
     /// Looks at it.
-    pub fn lock(&self) -> MutexGuard<'_, World> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new delivery begins: what failed before may be started again.
-    pub fn next_delivery(&self) {
+    pub(crate) fn next_delivery(&self) {
         let mut world = self.lock();
         world.failed = None;
         world.running.clear();
@@ -142,7 +142,7 @@ impl Shared {
     }
 
     /// Handles a record as the plan says, and checks order while it does.
-    pub async fn handle(self, plan: Arc<Plan>, record: Record<Row>) -> Result<(), Failure> {
+    pub(crate) async fn handle(self, plan: Arc<Plan>, record: Record<Row>) -> Result<(), Failure> {
         let n = number(record.sequence_number());
         let (item, act, time) = self.begin(n, &plan, &record);
         // Others may run meanwhile, whatever the time.
@@ -159,7 +159,8 @@ impl Shared {
             world.broken.push(format!("change {n} of item {item} was started beside another"));
         }
         if world.failed.is_some_and(|failed| failed < n) {
-            world.broken.push(format!("change {n} was started although {:?} had failed", world.failed));
+            let failed = world.failed;
+            world.broken.push(format!("change {n} was started although {failed:?} had failed"));
         }
         if let Some(last) = world.last.insert(item, n).filter(|last| *last >= n) {
             world.broken.push(format!("change {n} of item {item} came after {last}"));
@@ -196,13 +197,13 @@ impl Shared {
 }
 
 /// The `n` of a sequence number.
-pub fn number(sequence_number: &str) -> usize {
+pub(crate) fn number(sequence_number: &str) -> usize {
     let number: u64 = sequence_number.parse().expect("digits");
     usize::try_from((number - 4_000_000_000_000_000) / 7).expect("small")
 }
 
 /// Lambda's rule: the lowest identifier wins, and everything from it on is delivered again (ESM-35).
-pub async fn deliver(
+pub(crate) async fn deliver(
     dispatcher: &Dispatcher,
     world: &Shared,
     steps: &[Step],
@@ -221,7 +222,7 @@ pub async fn deliver(
 }
 
 /// What the target must hold once everything but the `rejected` changes was applied in order.
-pub fn expected(steps: &[Step], rejected: &HashSet<usize>) -> BTreeMap<u8, u64> {
+pub(crate) fn expected(steps: &[Step], rejected: &HashSet<usize>) -> BTreeMap<u8, u64> {
     let mut rows = BTreeMap::new();
     for (_, step) in steps.iter().enumerate().filter(|(n, _)| !rejected.contains(n)) {
         match step.value {

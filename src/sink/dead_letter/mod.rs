@@ -48,3 +48,9 @@ pub trait DeadLetterSink: Send + Sync + 'static {
     /// letter to make it fit; it answers [`DeadLetterError::TooLarge`].
     fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>>;
 }
+
+impl<S: DeadLetterSink + ?Sized> DeadLetterSink for std::sync::Arc<S> {
+    fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>> {
+        S::send(self, letters)
+    }
+}
