@@ -106,10 +106,12 @@ impl BatchReport {
         self.skipped.values().sum()
     }
 
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    /// Counts a record that is done with; without an outcome it was buried.
+    pub(super) fn count(&mut self, outcome: Option<Outcome>) {
         match outcome {
-            Outcome::Applied => self.applied += 1,
-            Outcome::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+            Some(Outcome::Applied) => self.applied += 1,
+            Some(Outcome::Skipped(reason)) => *self.skipped.entry(reason).or_default() += 1,
+            None => self.dead_lettered += 1,
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Run<'r> {
     split: Split,
     window: Window,
     report: BatchReport,
+    /// Records that are done with (none: buried) behind one that was held back, by position.
+    ahead: Vec<(usize, Option<Outcome>)>,
     /// The first unfinished record, if it has no sequence number.
     nameless: Option<DispatchError>,
 }
@@ -48,6 +50,7 @@ impl<'r> Run<'r> {
             split,
             window: Window::new(&shared.table),
             report: BatchReport::default(),
+            ahead: Vec::new(),
             nameless: None,
         }
     }
@@ -115,16 +118,30 @@ impl<'r> Run<'r> {
             Some(unburied) => Some(unburied),
             None => end,
         };
-        let limit = end.as_ref().map_or(usize::MAX, |(at, _)| *at);
-        self.report.dead_lettered += fates.rejected.iter().filter(|index| **index < limit).count();
-        for (_, outcome) in fates.done.into_iter().filter(|(index, _)| *index < limit) {
-            self.report.count(outcome);
-        }
+        let first_open = end.as_ref().map(|(at, _)| *at).or(fates.held.first().copied());
+        self.count(fates.done, fates.rejected, first_open);
         match end {
             Some((index, cause)) => self.stop(index, cause),
             None => self.window.keep(&fates.held),
         }
-        self.report.read = self.read();
+    }
+
+    /// Counts what is done with, up to the first record that is not; what lies behind it may yet be delivered again.
+    fn count(&mut self, done: Vec<(usize, Outcome)>, buried: Vec<usize>, first_open: Option<usize>) {
+        let position = |index: usize| self.window.records[index].position();
+        let first_open = first_open.map_or(usize::MAX, position);
+        self.ahead.extend(done.into_iter().map(|(index, outcome)| (position(index), Some(outcome))));
+        self.ahead.extend(buried.into_iter().map(|index| (position(index), None)));
+        let last = self.window.last_position();
+        self.report.read = self.report.read.max(last.map_or(0, |position| position + 1));
+        let report = &mut self.report;
+        self.ahead.retain(|(position, outcome)| {
+            let counts = *position < first_open;
+            if counts {
+                report.count(*outcome);
+            }
+            !counts
+        });
     }
 
     /// What became of each record, up to the first that is unfinished.
@@ -230,7 +247,7 @@ impl<'r> Run<'r> {
                 let cause = Cause::NotBuried { reason: letter.reason, sink };
                 self.unfinished(unreadable.position(), letter.sequence_number, cause);
             }
-            _ => self.report.dead_lettered += 1,
+            _ => self.report.count(None),
         }
     }
 
@@ -250,11 +267,6 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// How many records were read so far.
-    fn read(&self) -> usize {
-        let last = self.window.last_position();
-        self.report.read.max(last.map_or(0, |position| position + 1))
-    }
 }
 
 /// What became of the records of a window, up to the first unfinished one.

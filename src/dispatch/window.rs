@@ -61,12 +61,15 @@ impl Window {
         }
     }
 
-    /// Fills the window up. Records that were held back come first.
+    /// Fills the window up, unless there are records that were held back: those come first, on their own.
     ///
     /// It ends early before a record that cannot be read, since nobody knows whose item it is about, and where an
     /// item changes its routes, so that two handlers never work on one item's changes side by side.
     pub(super) fn fill(&mut self, split: &mut Split, table: &Table) {
         self.enter_held();
+        if !self.records.is_empty() {
+            return;
+        }
         while self.records.len() < self.capacity {
             match self.ahead.take().or_else(|| split.next()) {
                 Some(Ok(raw)) => {
