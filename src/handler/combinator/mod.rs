@@ -18,11 +18,11 @@ pub trait HandlerExt<T: FromImage, V: StreamView, M>: IntoHandler<T, V, M> + Siz
     /// Handles only the records that the predicate accepts; the others are skipped as filtered.
     ///
     /// ```
-    /// use anabranch::{handler::{Failure, HandlerExt}, record::{NewImage, RawImage, Record}, router::Router};
+    /// use anabranch::{handler::{Failure, HandlerExt}, record::{Cause, NewImage, RawImage, Record}, router::Router};
     ///
     /// async fn mirror(record: Record<RawImage, NewImage>) -> Result<(), Failure> { Ok(()) }
     ///
-    /// let by_users = mirror.when(|record| record.cause().is_user());
+    /// let by_users = mirror.when(|record| record.cause() == Cause::User);
     /// let router = Router::<NewImage>::new().every(by_users);
     /// ```
     fn when<P>(self, accepts: P) -> When<Self::Handler, P>
