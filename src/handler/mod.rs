@@ -66,9 +66,10 @@ pub trait Handler<T: Send + 'static, V: StreamView>: Send + Sync + 'static {
 ///
 /// `M` only keeps the two apart and is always inferred.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot handle `{T}` records",
+    message = "`{Self}` is not a handler",
     label = "not an `async fn(Record<T>)` with a `Send` future, and not a `Handler`",
     note = "a handler function is `async fn(Record<T>) -> Result<(), Failure>`; did you forget `async`?",
+    note = "it returns `()`, an `Outcome`, or a `Result` of either whose error is a `Failure` or any other error",
     note = "it must not hold anything that is not `Send` (an `Rc`, a `RefCell` borrow) across an `.await`"
 )]
 pub trait IntoHandler<T: Send + 'static, V: StreamView, M> {

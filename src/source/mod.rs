@@ -2,3 +2,5 @@
 
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "streams")]
+pub mod streams;
