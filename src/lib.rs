@@ -7,6 +7,8 @@ pub mod record;
 pub mod router;
 pub mod sink;
 pub mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "lambda")]
 pub use source::lambda;

@@ -33,23 +33,24 @@ async fn client() -> Client {
 
 async fn new_queue(client: &Client) -> String {
     let name = format!("dead-letters-{}", std::process::id());
-    let queue = client.create_queue().queue_name(name).send().await;
-    queue.unwrap().queue_url().unwrap().to_owned()
+    let queue = client.create_queue().queue_name(name).send().await.expect("a new queue");
+    queue.queue_url.expect("its address")
 }
 
 /// Takes everything out of the queue.
 async fn drain(client: &Client, queue: &str) -> Vec<DeadLetter> {
     let mut letters = Vec::new();
     loop {
-        let page = client.receive_message().queue_url(queue).max_number_of_messages(10).send().await.unwrap();
+        let receive = client.receive_message().queue_url(queue).max_number_of_messages(10);
+        let page = receive.send().await.expect("a page of messages");
         if page.messages().is_empty() {
             return letters;
         }
         for message in page.messages() {
-            letters.push(DeadLetter::from_json(message.body().unwrap()).unwrap());
-            let handle = message.receipt_handle().unwrap();
-            let delete = client.delete_message().queue_url(queue);
-            delete.receipt_handle(handle).send().await.unwrap();
+            let body = message.body().expect("a body");
+            letters.push(DeadLetter::from_json(body).expect("a letter"));
+            let delete = client.delete_message().queue_url(queue).set_receipt_handle(message.receipt_handle.clone());
+            delete.send().await.expect("a message less");
         }
     }
 }

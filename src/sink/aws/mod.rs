@@ -6,5 +6,7 @@ mod failure;
 #[cfg(test)]
 pub(crate) mod double;
 
+#[cfg(feature = "cli")]
+pub(crate) use config::{behavior, retries, timeouts};
 pub use config::{defaults, load};
 pub use failure::AwsFailure;

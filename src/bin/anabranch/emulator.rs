@@ -1,0 +1,31 @@
+//! `anabranch emulator`: the embedded DynamoDB, for other programs to use.
+
+use std::error::Error;
+
+use anabranch::testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA};
+
+/// Serve an embedded DynamoDB with streams on 127.0.0.1 until Ctrl-C.
+///
+/// It starts with the empty tables PetTracker (with a stream of both images) and PetTrackerReplica. All data
+/// is gone when it stops.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The port to serve on; 0 takes any that is free
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+}
+
+/// Serves until Ctrl-C.
+pub(crate) async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let embedded = Embedded::start_on(args.port).await?;
+    let stream = embedded.create_pet_tracker().await?;
+    println!("DynamoDB with streams:");
+    println!("  export AWS_ENDPOINT_URL={}", embedded.endpoint());
+    println!("  export AWS_REGION=local AWS_ACCESS_KEY_ID=embedded AWS_SECRET_ACCESS_KEY=embedded");
+    println!("Tables: {PET_TRACKER}, {PET_TRACKER_REPLICA}");
+    println!("Stream of {PET_TRACKER}: {stream}");
+    println!("Ctrl-C ends it and deletes all data.");
+    tokio::signal::ctrl_c().await?;
+    embedded.stop().await?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! What tests need: yours and ours.
+
+#[cfg(feature = "cli")]
+pub mod embedded;

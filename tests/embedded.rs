@@ -1,0 +1,53 @@
+//! The embedded DynamoDB: what tests and the command line stand on.
+
+use anabranch::testing::embedded::{Embedded, EmbeddedError, PET_TRACKER, PET_TRACKER_TTL};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+
+async fn event_names(embedded: &Embedded, stream: &str) -> Option<Vec<String>> {
+    let client = embedded.streams();
+    let described = client.describe_stream().stream_arn(stream).send().await.ok()?;
+    let shard = described.stream_description?.shards?.pop()?.shard_id?;
+    let iterator = client
+        .get_shard_iterator()
+        .stream_arn(stream)
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::TrimHorizon);
+    let iterator = iterator.send().await.ok()?.shard_iterator?;
+    let records = client.get_records().shard_iterator(iterator).send().await.ok()?;
+    records.records().iter().map(|record| Some(record.event_name()?.to_string())).collect()
+}
+
+#[tokio::test]
+async fn items_expire_in_a_sweep_and_say_so_in_the_stream() -> Result<(), EmbeddedError> {
+    let embedded = Embedded::start().await?;
+    let stream = embedded.create_pet_tracker().await?;
+    for (id, expires) in [("PET#old", "1"), ("PET#new", "99999999999")] {
+        let put = embedded.dynamodb().put_item().table_name(PET_TRACKER);
+        let put = put.item("PK", AttributeValue::S("USER#ada".into())).item("SK", AttributeValue::S(id.into()));
+        put.item(PET_TRACKER_TTL, AttributeValue::N(expires.into())).send().await.unwrap();
+    }
+    assert_eq!(embedded.sweep_ttl().await?, 1);
+    let events = event_names(&embedded, &stream).await.expect("a stream that can be read");
+    assert_eq!(events, ["INSERT", "INSERT", "REMOVE"]);
+    embedded.stop().await
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() -> Result<(), EmbeddedError> {
+    let first = Embedded::start().await?;
+    let port = first.endpoint().rsplit(':').next().unwrap().parse().unwrap();
+    let Err(error) = Embedded::start_on(port).await else { panic!("two servers on one port") };
+    assert!(error.to_string().contains(&port.to_string()), "{error}");
+    first.stop().await?;
+    Embedded::start_on(port).await?.stop().await
+}
+
+#[tokio::test]
+async fn a_table_that_exists_is_named() -> Result<(), EmbeddedError> {
+    let embedded = Embedded::start().await?;
+    embedded.create_pet_tracker().await?;
+    let error = embedded.create_pet_tracker().await.unwrap_err().to_string();
+    assert!(error.contains("`PetTracker`") && error.contains("ResourceInUseException"), "{error}");
+    embedded.stop().await
+}
