@@ -4,6 +4,7 @@ pub mod dispatch;
 pub mod docs;
 pub mod handler;
 pub mod record;
+pub mod replica;
 pub mod router;
 pub mod sink;
 pub mod source;

@@ -266,7 +266,6 @@ impl<'r> Run<'r> {
             None => self.nameless = Some(DispatchError::NoSequenceNumber { position, reason: cause.to_string() }),
         }
     }
-
 }
 
 /// What became of the records of a window, up to the first unfinished one.

@@ -1,44 +1,32 @@
-//! Several writes of one row become one.
+//! Several writes of one row belong together.
 
 use std::collections::HashMap;
 
 use super::{RowWrite, key::RowKey};
 
-/// The last write of a row, and everything that it stands for.
-#[derive(Debug)]
-pub struct Folded<M> {
-    /// The write that decides.
-    pub write: RowWrite,
-    /// What came with each write of the row, in order; the last belongs to the one that decides. Never empty.
-    pub members: Vec<M>,
-}
-
-/// Leaves one write per row, the last one, in the order in which the rows first appear.
+/// Gathers what concerns the same row, in order; rows come in the order in which they first appear.
 ///
-/// Rows are told apart by their exact keys, not by a hash of them.
+/// Of the writes of one row only the last needs to reach the table, and none may reach it beside another. Rows
+/// are told apart by their exact keys, not by a hash of them. No group is empty.
 ///
 /// ```
-/// use anabranch::sink::table::{RowWrite, fold, item, text};
+/// use anabranch::sink::table::{RowWrite, by_row, item, text};
 ///
 /// let key = |id| item([("PK", text(id))]);
-/// let writes = [(RowWrite::delete(key("a")), 1), (RowWrite::delete(key("b")), 2), (RowWrite::put(key("a"), key("a")), 3)];
-/// let folded = fold(writes);
-/// assert_eq!(folded.len(), 2);
-/// assert_eq!(folded[0].members, [1, 3]);
-/// assert!(folded[0].write.row().is_some(), "the put came last");
+/// let writes = [RowWrite::delete(key("a")), RowWrite::delete(key("b")), RowWrite::put(key("a"), key("a"))];
+/// let groups = by_row(writes, |write| write);
+/// assert_eq!(groups.len(), 2);
+/// assert!(groups[0].last().is_some_and(|write| write.row().is_some()), "the put of `a` came last");
 /// ```
-pub fn fold<M>(writes: impl IntoIterator<Item = (RowWrite, M)>) -> Vec<Folded<M>> {
+pub fn by_row<M>(members: impl IntoIterator<Item = M>, write: impl Fn(&M) -> &RowWrite) -> Vec<Vec<M>> {
     let mut places: HashMap<RowKey, usize> = HashMap::new();
-    let mut folded: Vec<Folded<M>> = Vec::new();
-    for (write, member) in writes {
-        let place = *places.entry(RowKey::of(write.key())).or_insert(folded.len());
-        match folded.get_mut(place) {
-            Some(earlier) => {
-                earlier.write = write;
-                earlier.members.push(member);
-            }
-            None => folded.push(Folded { write, members: vec![member] }),
+    let mut groups: Vec<Vec<M>> = Vec::new();
+    for member in members {
+        let place = *places.entry(RowKey::of(write(&member).key())).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(member),
+            None => groups.push(vec![member]),
         }
     }
-    folded
+    groups
 }

@@ -13,7 +13,7 @@ use super::{Guard, Limits, RowWrite, Table, TableError, Written};
 /// at the deadline, nothing further is started: writes that were not started yield nothing. What is under way
 /// at the deadline yields [`TableError::OutOfTime`].
 ///
-/// Each row should appear once ([`fold`](super::fold) sees to that), or two requests for one row may be under
+/// Each row should appear once ([`by_row`](super::by_row) helps with that), or two requests for one row may be under
 /// way together; the guard keeps even those right.
 pub fn write_guarded<'t, I>(
     table: &'t dyn Table,

@@ -3,7 +3,7 @@
 //! - [`Table`] is the port: one guarded write, one batch of plain writes, one consistent read.
 //!   Adapters: [`Memory`] for tests and `DynamoDb` (feature `dynamodb`).
 //! - [`Guard`] is the version rule, the one place that says when a stored row is older.
-//! - [`fold`], [`write_guarded`] and [`write_plain`] are what handlers build upon: one write per row, cut to
+//! - [`by_row`], [`write_guarded`] and [`write_plain`] are what handlers build upon: one write per row, cut to
 //!   the service's limits, bounded, nothing dropped.
 //!
 //! ```
@@ -37,7 +37,7 @@ mod write;
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use error::{Cause, TableError};
-pub use fold::{Folded, fold};
+pub use fold::by_row;
 pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub use memory::{Fault, Memory, Operation};
@@ -45,6 +45,8 @@ pub use plain::write_plain;
 pub use serde_dynamo::{AttributeValue, Item};
 pub use size::item_size;
 pub use write::{Limits, RowWrite, Written, item, text};
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -78,4 +80,22 @@ pub trait Table: Send + Sync + 'static {
     /// # Errors
     /// As for writes.
     fn read(&self, key: Item) -> BoxFuture<'_, Result<Option<Item>, TableError>>;
+}
+
+impl<T: Table + ?Sized> Table for Arc<T> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn write_guarded(&self, write: RowWrite, guard: Guard) -> BoxFuture<'_, Result<Written, TableError>> {
+        (**self).write_guarded(write, guard)
+    }
+
+    fn write_batch<'a>(&'a self, writes: &'a [RowWrite]) -> BoxFuture<'a, Result<Vec<usize>, TableError>> {
+        (**self).write_batch(writes)
+    }
+
+    fn read(&self, key: Item) -> BoxFuture<'_, Result<Option<Item>, TableError>> {
+        (**self).read(key)
+    }
 }

@@ -28,7 +28,7 @@ const MAX_ROUNDS: u32 = 12;
 /// the next wait would pass the deadline; then they yield [`TableError::Unprocessed`]. After a failure that a
 /// repetition may mend, or at the deadline, no further batch is started: its rows yield nothing.
 ///
-/// Each row must appear once ([`fold`](super::fold) sees to that): the service refuses a batch with
+/// Each row must appear once ([`by_row`](super::by_row) helps with that): the service refuses a batch with
 /// the same row twice.
 pub fn write_plain<'t>(
     table: &'t dyn Table,
