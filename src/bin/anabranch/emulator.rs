@@ -1,6 +1,6 @@
 //! `anabranch emulator`: the embedded DynamoDB, for other programs to use.
 
-use std::error::Error;
+use crate::BoxError;
 
 use anabranch::testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA};
 
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 /// Serves until Ctrl-C.
-pub(crate) async fn run(args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) async fn run(args: Args) -> Result<(), BoxError> {
     let embedded = Embedded::start_on(args.port).await?;
     let stream = embedded.create_pet_tracker().await?;
     println!("DynamoDB with streams:");

@@ -1,21 +1,45 @@
 //! The command line of Anabranch: everything that must run on a laptop without an AWS account.
 
+mod demo;
 mod emulator;
 
-use std::error::Error;
+use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Streams of DynamoDB, on this machine.
+/// Any error of a command.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Typed, ordered, exact handlers for DynamoDB Streams: what runs on a laptop, without an AWS account
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "anabranch", version)]
 enum Command {
+    Demo(demo::Args),
     Emulator(emulator::Args),
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    match Command::parse() {
-        Command::Emulator(args) => emulator::run(args).await,
+async fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Emulator(args) => emulator::run(args).await.map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            explain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error and what is behind it, a line each.
+fn explain(error: &(dyn std::error::Error + 'static)) {
+    eprintln!("error: {error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        eprintln!("  because: {error}");
+        source = error.source();
     }
 }
