@@ -75,15 +75,19 @@ impl StreamReader {
     pub async fn next(&mut self) -> Result<Option<StreamBatch>, StreamError> {
         self.discover().await?;
         let mut tried = 0;
-        while let Some(shard) = self.shards.readable().nth(tried).map(str::to_owned) {
+        while let Some(shard) = self.readable(tried) {
             match self.page(&shard).await? {
                 Page::Records(batch) => return Ok(Some(batch)),
                 Page::Nothing => tried += 1,
-                // Its children may be readable now, and stand where it stood.
+                // It is not readable any more: the next one has its place.
                 Page::End => {}
             }
         }
         Ok(None)
+    }
+
+    fn readable(&self, nth: usize) -> Option<String> {
+        self.shards.readable().nth(nth).map(str::to_owned)
     }
 
     /// Goes on behind the batch, or again at the record that is unfinished.
@@ -106,7 +110,7 @@ impl StreamReader {
         loop {
             let request = self.client.describe_stream().stream_arn(&self.arn).set_exclusive_start_shard_id(from);
             let answer = request.send().await.map_err(|source| StreamError::describe(&self.arn, source))?;
-            let description = answer.stream_description.unwrap_or_default();
+            let Some(description) = answer.stream_description else { return Ok(()) };
             self.shards.add(description.shards.unwrap_or_default());
             from = description.last_evaluated_shard_id;
             if from.is_none() {
