@@ -75,9 +75,16 @@ pub fn setting(name: &'static str) -> Result<String, MissingSetting> {
 }
 
 /// A function was deployed without a setting that it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MissingSetting {
     name: &'static str,
+}
+
+/// As people read it: this is what a `main` that fails prints.
+impl std::fmt::Debug for MissingSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl std::fmt::Display for MissingSetting {

@@ -1,0 +1,31 @@
+//! Keeps a copy of a table in another table: in another region, or beside it.
+//!
+//! | Variable | |
+//! |---|---|
+//! | `TARGET_TABLE` | the table to write to |
+//! | `TARGET_REGION` | its region, if it is not the function's |
+//! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that cannot be replicated; without it they are retried |
+
+use std::env;
+
+use anabranch::{
+    dispatch::Dispatcher,
+    lambda,
+    record::NewAndOldImages,
+    replica::Replica,
+    router::Router,
+    sink::{dead_letter::Sqs, table::DynamoDb},
+};
+use handlers::setting;
+
+#[tokio::main]
+async fn main() -> Result<(), lambda::Error> {
+    lambda::init_logs();
+    let target = DynamoDb::connect(setting("TARGET_TABLE")?, env::var("TARGET_REGION").ok()).await;
+    let router = Router::<NewAndOldImages>::new().every(Replica::new(target));
+    let app = match env::var("DEAD_LETTER_QUEUE_URL") {
+        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
+        Err(_) => Dispatcher::new(router),
+    };
+    lambda::run(app).await
+}

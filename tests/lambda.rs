@@ -1,0 +1,212 @@
+//! The whole `main` of a function, against a Lambda Runtime API of our own: answers, errors, concurrency and logs.
+//!
+//! `lambda::run` takes its settings from the environment, so the function runs in a process of its own: this test binary
+//! again, asked for the one test that is the function.
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anabranch::{
+    handler::Failure,
+    lambda,
+    record::{Change, Record},
+    router::Router,
+};
+use axum::{
+    Router as Http,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use support::{Row, Step, payload, record, sequence};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpListener,
+    process::{Child, Command},
+    sync::{Barrier, Mutex, mpsc},
+};
+
+const SIDE_BY_SIDE: usize = 4;
+
+/// What the function does: fails at 13, waits for its fellows at 77.
+async fn handle(record: Record<Row>, fellows: Arc<Barrier>) -> Result<(), Failure> {
+    match &record.change {
+        Change::Insert { new } if new.value == 13 => Err(Failure::retry("thirteen")),
+        Change::Insert { new } if new.value == 77 => {
+            fellows.wait().await;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The function itself, when it is asked for in a process of its own; nothing otherwise.
+#[test]
+fn function() {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return;
+    }
+    let fellows = Arc::new(Barrier::new(SIDE_BY_SIDE));
+    let router = Router::by_attribute("entityType").route("ROW", move |record| handle(record, fellows.clone()));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    // It ends with an error when the Runtime API goes away.
+    _ = runtime.block_on(lambda::run(router));
+}
+
+/// What the function sent for an invocation: `response` or `error`, and the body.
+type Sent = (String, String, Value);
+
+struct Api {
+    events: Mutex<mpsc::UnboundedReceiver<(String, Vec<u8>)>>,
+    sent: mpsc::UnboundedSender<Sent>,
+}
+
+async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    let Some((id, body)) = api.events.lock().await.recv().await else {
+        return std::future::pending().await;
+    };
+    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(30);
+    let headers = [
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:f".to_owned()),
+    ];
+    let header = |(name, value): (&'static str, String)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(&value).expect("visible text"))
+    };
+    (headers.into_iter().map(header).collect::<HeaderMap>(), body)
+}
+
+async fn sent(State(api): State<Arc<Api>>, Path((id, kind)): Path<(String, String)>, body: Bytes) -> StatusCode {
+    // The runtime does not say that its answers are JSON.
+    let body = serde_json::from_slice(&body).expect("JSON");
+    api.sent.send((id, kind, body)).expect("the test waits for it");
+    StatusCode::ACCEPTED
+}
+
+/// A function in a process of its own, and the way to invoke it.
+struct Function {
+    process: Child,
+    events: mpsc::UnboundedSender<(String, Vec<u8>)>,
+    sent: mpsc::UnboundedReceiver<Sent>,
+}
+
+impl Function {
+    async fn start(concurrency: Option<usize>) -> Self {
+        let (events, inbox) = mpsc::unbounded_channel();
+        let (outbox, sent_by) = mpsc::unbounded_channel();
+        let api = Arc::new(Api { events: Mutex::new(inbox), sent: outbox });
+        let http = Http::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(sent))
+            .with_state(api);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it listens").to_string();
+        tokio::spawn(axum::serve(listener, http).into_future());
+        Self { process: spawn(&address, concurrency), events, sent: sent_by }
+    }
+
+    fn send(&self, id: &str, payload: impl Into<Vec<u8>>) {
+        self.events.send((id.to_owned(), payload.into())).expect("the API is up");
+    }
+
+    async fn answer(&mut self) -> Sent {
+        let answer = tokio::time::timeout(Duration::from_secs(60), self.sent.recv()).await;
+        answer.expect("the function answers").expect("the API is up")
+    }
+
+    /// Ends it; gives what it logged.
+    async fn stop(mut self) -> String {
+        self.process.start_kill().expect("it runs");
+        let mut logs = String::new();
+        self.process.stdout.take().expect("piped").read_to_string(&mut logs).await.expect("text");
+        logs
+    }
+}
+
+fn spawn(api: &str, concurrency: Option<usize>) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    command.args(["--exact", "function", "--nocapture"]).env_clear().kill_on_drop(true);
+    command.env("AWS_LAMBDA_RUNTIME_API", api).env("AWS_LAMBDA_FUNCTION_NAME", "f");
+    command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128").env("AWS_LAMBDA_FUNCTION_VERSION", "1");
+    command.env("AWS_LAMBDA_LOG_GROUP_NAME", "g").env("AWS_LAMBDA_LOG_STREAM_NAME", "s");
+    if let Some(limit) = concurrency {
+        command.env("AWS_LAMBDA_MAX_CONCURRENCY", limit.to_string());
+    }
+    command.stdout(Stdio::piped()).spawn().expect("it starts")
+}
+
+fn put(item: u8, value: u64) -> Step {
+    Step { item, value: Some(value) }
+}
+
+fn event(n: usize, value: u64) -> Vec<u8> {
+    json!({"Records": [record(n, &put(0, value), None)]}).to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_function_answers_one_event_after_another() {
+    let mut function = Function::start(None).await;
+    function.send("first", payload(&[put(0, 1), put(1, 13), put(2, 3)], 0));
+    function.send("second", payload(&[put(0, 1)], 0));
+    let partial = json!({"batchItemFailures": [{"itemIdentifier": sequence(1)}]});
+    assert_eq!(function.answer().await, ("first".into(), "response".into(), partial));
+    assert_eq!(function.answer().await, ("second".into(), "response".into(), json!({"batchItemFailures": []})));
+}
+
+#[tokio::test]
+async fn what_is_no_stream_event_is_an_error_of_the_invocation() {
+    let mut function = Function::start(None).await;
+    function.send("first", r#"{"hello": "world"}"#);
+    function.send("second", event(0, 1));
+    let (id, kind, body) = function.answer().await;
+    assert_eq!((id.as_str(), kind.as_str()), ("first", "error"));
+    assert_eq!(body["errorType"], "anabranch::Payload");
+    assert_eq!(function.answer().await.1, "response", "the next event is none the worse for it");
+}
+
+#[tokio::test]
+async fn invocations_run_side_by_side_and_keep_their_bodies_apart() {
+    let mut function = Function::start(Some(SIDE_BY_SIDE)).await;
+    for n in 0..SIDE_BY_SIDE {
+        // None of them ends before all have begun; each then fails with a record of its own.
+        let records = [record(0, &put(0, 77), None), record(n + 1, &put(0, 13), None)];
+        function.send(&format!("id-{n}"), json!({ "Records": records }).to_string());
+    }
+    let mut answers = HashMap::new();
+    for _ in 0..SIDE_BY_SIDE {
+        let (id, kind, body) = function.answer().await;
+        assert_eq!(kind, "response");
+        answers.insert(id, body["batchItemFailures"][0]["itemIdentifier"].clone());
+    }
+    let expected = (0..SIDE_BY_SIDE).map(|n| (format!("id-{n}"), json!(sequence(n + 1)))).collect();
+    assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn a_line_of_json_says_what_became_of_a_batch_and_nothing_of_its_items() {
+    let mut function = Function::start(None).await;
+    let mut poison = record(1, &put(1, 2), None);
+    poison["dynamodb"]["NewImage"]["value"] = json!({"S": "secret-value"});
+    function.send("the-request", json!({"Records": [record(0, &put(0, 1), None), poison]}).to_string());
+    function.answer().await;
+    let logs = function.stop().await;
+    let lines: Vec<Value> = logs.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let batch =
+        lines.iter().find(|line| line["message"] == "batch").unwrap_or_else(|| panic!("no line of the batch: {logs}"));
+    assert_eq!((&batch["read"], &batch["applied"], &batch["redelivered"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(batch["unfinished"], json!(sequence(1)));
+    assert_eq!(batch["span"]["requestId"], "the-request");
+    for private in ["secret-value", "item-0", "item-1"] {
+        assert!(!logs.contains(private), "{private} is in the logs: {logs}");
+    }
+}
