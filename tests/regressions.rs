@@ -30,7 +30,9 @@ fn once(n: usize, act: Act) -> Plan {
 /// Delivers until Lambda would be content; gives the positions that the answers named.
 async fn until_done(world: &Shared, dispatcher: &Dispatcher, steps: &[Step], deadline: Option<Duration>) -> Vec<usize> {
     let (mut from, mut named) = (0, Vec::new());
-    while let (_, Some(next)) = deliver(dispatcher, world, steps, from, deadline).await {
+    world.next_delivery();
+    while let (_, Some(next)) = deliver(dispatcher, steps, from, deadline).await {
+        world.next_delivery();
         named.push(next);
         from = next;
         assert!(named.len() < 100, "no progress: {named:?}");
@@ -109,7 +111,7 @@ async fn a_hanging_handler_is_cut_off_before_lambda_does() {
     let hangs = Plan::from([(0, vec![(Act::Apply, Duration::from_secs(3600)), (Act::Apply, Duration::ZERO)])]);
     let dispatcher = dispatcher(&world, hangs);
     let before = tokio::time::Instant::now();
-    let (report, next) = deliver(&dispatcher, &world, &steps, 0, Some(Duration::from_secs(10))).await;
+    let (report, next) = deliver(&dispatcher, &steps, 0, Some(Duration::from_secs(10))).await;
     assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
     assert_eq!(next, Some(0));
     assert!(matches!(report.unfinished.expect("named").cause, Cause::Unanswered { .. }));
@@ -124,7 +126,7 @@ async fn a_record_that_takes_too_long_is_a_retry_of_its_own() {
     let handler = move |record: Record<Row>| shared.clone().handle(plan.clone(), record);
     let router = Router::by_attribute("entityType").route("ROW", handler.timeout(Duration::from_secs(5)));
     let dispatcher = Dispatcher::new(router);
-    let (report, next) = deliver(&dispatcher, &world, &steps, 0, None).await;
+    let (report, next) = deliver(&dispatcher, &steps, 0, None).await;
     assert_eq!(next, Some(1));
     assert_eq!(report.unfinished.map(|it| it.cause.as_str()), Some("retry"));
 }

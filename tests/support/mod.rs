@@ -14,6 +14,7 @@ use anabranch::{
     dispatch::{BatchReport, Dispatcher},
     handler::{Context, Deadline, Failure},
     record::{Change, Record},
+    sink::dead_letter::Memory,
 };
 use serde_json::{Value, json};
 
@@ -117,12 +118,23 @@ pub(crate) struct World {
     pub(crate) started: Vec<usize>,
     /// Every change that was applied, in order.
     pub(crate) applied: Vec<usize>,
+    /// Every change that was rejected.
+    pub(crate) rejects: HashSet<usize>,
     /// What broke a promise.
     pub(crate) broken: Vec<String>,
     running: HashSet<u8>,
     deliveries: HashMap<usize, usize>,
     failed: Option<usize>,
     last: HashMap<u8, usize>,
+    /// The change of each item that was rejected last.
+    rejected: HashMap<u8, usize>,
+    letters: Arc<Memory>,
+}
+
+impl World {
+    fn has_buried(&self, n: usize) -> bool {
+        self.letters.letters().iter().any(|letter| letter.sequence_number == Some(sequence(n)))
+    }
 }
 
 /// A world that several handlers share.
@@ -135,12 +147,18 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A world that knows where its rejects are to be buried.
+    pub(crate) fn with(letters: Arc<Memory>) -> Self {
+        Self(Arc::new(Mutex::new(World { letters, ..World::default() })))
+    }
+
     /// A new delivery begins: what failed before may be started again.
     pub(crate) fn next_delivery(&self) {
         let mut world = self.lock();
         world.failed = None;
         world.running.clear();
         world.last.clear();
+        world.rejected.clear();
     }
 
     /// Handles a record as the plan says, and checks order while it does.
@@ -167,6 +185,9 @@ impl Shared {
         if let Some(last) = world.last.insert(item, n).filter(|last| *last >= n) {
             world.broken.push(format!("change {n} of item {item} came after {last}"));
         }
+        if let Some(rejected) = world.rejected.get(&item).copied().filter(|rejected| !world.has_buried(*rejected)) {
+            world.broken.push(format!("change {n} of item {item} was started before {rejected} was buried"));
+        }
         world.started.push(n);
         let delivery = world.deliveries.entry(n).or_default();
         *delivery += 1;
@@ -187,7 +208,11 @@ impl Shared {
         }
         match act {
             Act::Apply => Ok(()),
-            Act::Reject => Err(Failure::reject("planned reject")),
+            Act::Reject => {
+                world.rejected.insert(item, n);
+                world.rejects.insert(n);
+                Err(Failure::reject("planned reject"))
+            }
             Act::Retry | Act::ApplyThenRetry | Act::Panic => {
                 world.failed = Some(world.failed.map_or(n, |failed| failed.min(n)));
                 drop(world);
@@ -207,12 +232,10 @@ pub(crate) fn number(sequence_number: &str) -> usize {
 /// Lambda's rule: the lowest identifier wins, and everything from it on is delivered again (ESM-35).
 pub(crate) async fn deliver(
     dispatcher: &Dispatcher,
-    world: &Shared,
     steps: &[Step],
     from: usize,
     deadline: Option<Duration>,
 ) -> (BatchReport, Option<usize>) {
-    world.next_delivery();
     let deadline = deadline.map_or(Deadline::NEVER, Deadline::after);
     let context = Context { deadline, ..Context::default() };
     let report = dispatcher.dispatch(payload(steps, from), &context).await.expect("a stream event");
