@@ -200,7 +200,7 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|(name, value)| (name, value.into()))
-            .collect::<HashMap<_, _>>();
+            .collect::<HashMap<String, serde_dynamo::AttributeValue>>();
         assert_eq!(item, expected.into());
         assert_eq!(raw.keys().item().unwrap().len(), 1);
         assert!(raw.old_image().is_none());
