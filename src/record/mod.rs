@@ -1,6 +1,8 @@
 //! What happened: changes, records, versions, and how they are read from the wire.
 
 mod change;
+#[cfg(any(feature = "events", feature = "streams"))]
+mod convert;
 mod entity;
 mod typed;
 mod version;
@@ -8,6 +10,8 @@ mod view;
 pub mod wire;
 
 pub use change::{Change, Facet};
+#[cfg(feature = "streams")]
+pub use convert::event_from_stream;
 pub use entity::Entity;
 pub use typed::Record;
 pub use version::Version;

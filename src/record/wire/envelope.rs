@@ -53,7 +53,8 @@ pub(super) struct Found {
 
 /// Reads the record whose opening brace stands at `start`.
 pub(super) fn read(bytes: &[u8], start: usize, position: u32) -> Read<Found> {
-    let mut reader = Reader { bytes, at: start, seen: 0, escaped: false, name: None, envelope: blank(position) };
+    let mut reader =
+        Reader { bytes, at: start, value: start, seen: 0, escaped: false, name: None, envelope: blank(position) };
     reader.record()?;
     reader.envelope.record = Span::new(start, reader.at);
     Ok(Found { envelope: reader.checked(start)?, end: reader.at, escaped: reader.escaped })
@@ -82,6 +83,8 @@ fn blank(position: u32) -> Envelope {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Where the value of the last key begins.
+    value: usize,
     /// One bit for each known field that was there.
     seen: u32,
     escaped: bool,
@@ -245,12 +248,10 @@ impl<'a> Reader<'a> {
     }
 
     fn sequence_number(&mut self) -> Read<()> {
-        let at = self.at;
         let span = self.string(Field::SequenceNumber)?;
         if !span.is_absent() {
             let digits = resolved(&self.bytes[span.range()]);
             if digits.is_empty() || digits.len() > 40 || !digits.iter().all(u8::is_ascii_digit) {
-                self.at = at;
                 return Err(self.fault(RecordReason::BadSequenceNumber));
             }
         }
@@ -305,7 +306,7 @@ impl<'a> Reader<'a> {
         self.expect_kind(Kind::Object, "an object")?;
         let mut members = Members::of(self.bytes, self.at);
         while let Some((name, at)) = members.next_key().map_err(structure)? {
-            self.at = at;
+            (self.at, self.value) = (at, at);
             match &*name {
                 "type" | "Type" => {
                     self.envelope.by_service = self.word(Field::UserIdentity)?.is_some_and(|kind| *kind == *b"Service");
@@ -402,6 +403,7 @@ impl<'a> Reader<'a> {
             return Err(structure(colon));
         }
         self.at = skip_space(self.bytes, colon + 1);
+        self.value = self.at;
         let raw = &self.bytes[start..end.quote];
         Ok(if end.escaped { resolved(raw) } else { Cow::Borrowed(raw) })
     }
@@ -417,7 +419,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn fault(&self, reason: RecordReason) -> Box<Fault> {
-        Box::new(Fault { at: self.at, reason: FaultReason::Meaning(reason) })
+        Fault::meaning(self.value, reason)
     }
 }
 

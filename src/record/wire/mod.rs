@@ -27,6 +27,10 @@ mod text;
 mod timestamp;
 mod unreadable;
 mod window;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     error::{DecodeError, DecodeReason, Kind, PayloadError, RecordError, RecordReason},
@@ -37,4 +41,5 @@ pub use self::{
     timestamp::Timestamp,
     unreadable::UnreadableRecord,
     window::TumblingWindow,
+    write::{EventWriter, Identity, ItemJson, RecordParts},
 };

@@ -4,28 +4,23 @@
 //! image, where every value but a type tag's is an object, nor inside of a string, where its quotes would be escaped. So
 //! `{"eventID":"` marks the beginning of a record, whatever came before it.
 
+use std::borrow::Cow;
+
 use memchr::{memchr_iter, memmem, memrchr_iter};
 
 use super::{
+    members::Members,
     scan::{skip_space, string_end},
     split::{Next, Unfinished, trailer},
     window::WindowSpans,
 };
 
 /// The tags of attribute values. A list's elements begin with one, a record never does.
-const TAGS: [&[u8]; 10] = [b"S", b"N", b"B", b"BOOL", b"NULL", b"M", b"L", b"SS", b"NS", b"BS"];
+const TAGS: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"];
 
 /// The keys of a record whose value is a string.
-const TEXT_KEYS: [&[u8]; 8] = [
-    b"eventID",
-    b"eventName",
-    b"eventVersion",
-    b"eventSource",
-    b"awsRegion",
-    b"eventSourceARN",
-    b"recordFormat",
-    b"tableName",
-];
+const TEXT_KEYS: [&str; 8] =
+    ["eventID", "eventName", "eventVersion", "eventSource", "awsRegion", "eventSourceARN", "recordFormat", "tableName"];
 
 /// Looks for the end of `Records` at so many brackets, from the end of the payload backwards.
 const BRACKETS: usize = 64;
@@ -36,7 +31,7 @@ pub(super) fn resume(body: &[u8], start: usize, window: &mut WindowSpans) -> (us
         return (without_separator(body, next), Next::Element(next));
     }
     if let Some(end) = end_of_records(body, start, window) {
-        return (end, Next::End(Ok(())));
+        return (trim_space_end(&body[..end]).len().max(start), Next::End(Ok(())));
     }
     (body.len(), Next::End(Err(Unfinished::Broken(body.len()))))
 }
@@ -49,27 +44,21 @@ pub(super) fn next_record(body: &[u8], at: usize) -> Option<usize> {
 
 /// Whether a known key of a record with a value of its kind stands behind the brace, and the brace begins no member's value.
 fn begins_record(body: &[u8], brace: usize) -> bool {
-    let before = body[..brace].trim_ascii_end().last();
-    before != Some(&b':') && first_member(body, brace).is_some_and(|(key, value)| plausible(key, &body[value..]))
+    let before = trim_space_end(&body[..brace]).last();
+    before != Some(&b':') && first_member(body, brace).is_some_and(|(key, value)| plausible(&key, &body[value..]))
 }
 
-fn plausible(key: &[u8], value: &[u8]) -> bool {
+fn plausible(key: &str, value: &[u8]) -> bool {
     match key {
-        b"dynamodb" => value.starts_with(b"{"),
-        b"userIdentity" => value.starts_with(b"{") || value.starts_with(b"null"),
+        "dynamodb" => value.starts_with(b"{"),
+        "userIdentity" => value.starts_with(b"{") || value.starts_with(b"null"),
         _ => TEXT_KEYS.contains(&key) && value.starts_with(b"\""),
     }
 }
 
 /// The first key behind a brace, and the offset of its value.
-fn first_member(body: &[u8], brace: usize) -> Option<(&[u8], usize)> {
-    let quote = skip_space(body, brace + 1);
-    if body.get(quote) != Some(&b'"') {
-        return None;
-    }
-    let end = string_end(body, quote + 1)?.quote;
-    let colon = skip_space(body, end + 1);
-    (body.get(colon) == Some(&b':')).then(|| (&body[quote + 1..end], skip_space(body, colon + 1)))
+fn first_member(body: &[u8], brace: usize) -> Option<(Cow<'_, str>, usize)> {
+    Members::of(body, brace).next_key().ok().flatten()
 }
 
 /// Whether what stands at `start`, behind a comma, can be an element of `Records` rather than the rest of a record that seemed
@@ -77,7 +66,7 @@ fn first_member(body: &[u8], brace: usize) -> Option<(&[u8], usize)> {
 pub(super) fn may_be_element(body: &[u8], start: usize) -> bool {
     match body.get(start) {
         Some(b'"') => false,
-        Some(b'{') => first_member(body, start).is_none_or(|(key, _)| !TAGS.contains(&key)),
+        Some(b'{') => first_member(body, start).is_none_or(|(key, _)| !TAGS.contains(&&*key)),
         _ => true,
     }
 }
@@ -99,8 +88,15 @@ fn end_of_records(body: &[u8], start: usize, window: &mut WindowSpans) -> Option
 
 /// The offset behind the element before `next`, without the comma between them.
 fn without_separator(body: &[u8], next: usize) -> usize {
-    let before = body[..next].trim_ascii_end();
-    before.strip_suffix(b",").unwrap_or(before).len()
+    let before = trim_space_end(&body[..next]);
+    trim_space_end(before.strip_suffix(b",").unwrap_or(before)).len()
+}
+
+fn trim_space_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\n' | b'\t' | b'\r'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Salvages the sequence number of a record that cannot be read.

@@ -107,23 +107,27 @@ fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// Looks at the `eventSource` of the first record.
+/// Looks at the `eventSource` of the first record, unless that is a change of a table all the same or is damaged.
 fn refuse_other_services(body: &[u8], first: usize) -> Result<(), PayloadError> {
     if body.get(first) != Some(&b'{') {
         return Ok(());
     }
-    let mut members = Members::of(body, first);
-    while let Ok(Some(member)) = members.next() {
-        if matches!(&*member.name, "eventSource" | "EventSource") {
-            return match text(&body[member.value]) {
-                Some(source) if source != "aws:dynamodb" => {
-                    Err(PayloadError::OtherService { service: shortened(&source) })
-                }
-                _ => Ok(()),
-            };
+    let (mut members, mut service) = (Members::of(body, first), None);
+    loop {
+        match members.next() {
+            Ok(Some(member)) => match &*member.name {
+                "eventSource" | "EventSource" => service = text(&body[member.value]),
+                "dynamodb" => return Ok(()),
+                _ => {}
+            },
+            Ok(None) => break,
+            Err(_) => return Ok(()),
         }
     }
-    Ok(())
+    match service {
+        Some(source) if source != "aws:dynamodb" => Err(PayloadError::OtherService { service: shortened(&source) }),
+        _ => Ok(()),
+    }
 }
 
 /// The content of a string token.

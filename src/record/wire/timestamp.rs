@@ -45,6 +45,13 @@ impl Timestamp {
         self.as_nanos().div_euclid(NANOS_PER_SECOND)
     }
 
+    /// Writes a JSON number of seconds.
+    pub(super) fn write_seconds(self, json: &mut Vec<u8>) {
+        let (sign, nanos) = (if self.as_nanos() < 0 { "-" } else { "" }, self.as_nanos().unsigned_abs());
+        let number = format!("{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
+        json.extend_from_slice(number.trim_end_matches('0').trim_end_matches('.').as_bytes());
+    }
+
     /// Reads a JSON number of seconds, such as `1700000000`, `1.7e9` or `1700000000.25`. Digits below a nanosecond
     /// are cut off.
     pub(super) fn parse_seconds(text: &str) -> Option<Self> {
@@ -111,6 +118,16 @@ mod tests {
             ("-0.5", -500_000_000),
         ] {
             assert_eq!(Timestamp::parse_seconds(text).map(Timestamp::as_nanos), Some(nanos), "{text}");
+        }
+    }
+
+    #[test]
+    fn written_times_are_read_again() {
+        for nanos in [0, 1_763_692_800_000_000_000, 1_763_692_800_250_000_000, 1, -1, -1_500_000_000, i64::MAX] {
+            let mut json = Vec::new();
+            Timestamp::from_nanos(nanos).write_seconds(&mut json);
+            let text = String::from_utf8(json).unwrap();
+            assert_eq!(Timestamp::parse_seconds(&text).map(Timestamp::as_nanos), Some(nanos), "{text}");
         }
     }
 

@@ -30,7 +30,7 @@ use bytes::Bytes;
 pub use error::StreamError;
 use shards::{Position, Shards};
 
-use crate::{dispatch::BatchReport, record::convert::event_from_stream};
+use crate::{dispatch::BatchReport, record::event_from_stream};
 
 /// The most records that one page may hold; the API refuses more.
 const LARGEST_BATCH: usize = 1000;

@@ -1,0 +1,263 @@
+//! Writes events as Lambda delivers them, from parts.
+
+use std::{borrow::Cow, collections::HashMap, fmt, io::Write};
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{raw::RawRecord, split::split, timestamp::Timestamp, unreadable::UnreadableRecord, window::TumblingWindow};
+
+/// The parts of a record, each of which may be missing or wrong: what was read elsewhere is written as it was, and the reader
+/// judges it.
+///
+/// ```
+/// use anabranch::record::wire::RecordParts;
+/// use serde_dynamo::AttributeValue;
+///
+/// let keys: serde_dynamo::Item = [("PK".to_owned(), AttributeValue::S("USER#1".to_owned()))].into();
+/// let record = RecordParts {
+///     event_name: Some("REMOVE".into()),
+///     sequence_number: Some("111".into()),
+///     keys: Some(keys.into()),
+///     ..RecordParts::default()
+/// }
+/// .into_record()?;
+/// assert_eq!(record.keys().attribute("PK")?.as_deref(), Some("USER#1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct RecordParts<'a> {
+    /// The globally unique id of the change.
+    pub event_id: Option<Cow<'a, str>>,
+    /// `INSERT`, `MODIFY` or `REMOVE`.
+    pub event_name: Option<Cow<'a, str>>,
+    /// The region of the stream.
+    pub region: Option<Cow<'a, str>>,
+    /// The ARN of the stream.
+    pub source_arn: Option<Cow<'a, str>>,
+    /// When the change happened.
+    pub created_at: Option<Timestamp>,
+    /// The item's key attributes.
+    pub keys: Option<ItemJson>,
+    /// The item after the change.
+    pub new_image: Option<ItemJson>,
+    /// The item before the change.
+    pub old_image: Option<ItemJson>,
+    /// 1 to 40 digits.
+    pub sequence_number: Option<Cow<'a, str>>,
+    /// The size of the record.
+    pub size_bytes: Option<u64>,
+    /// Such as `NEW_AND_OLD_IMAGES`.
+    pub view_type: Option<Cow<'a, str>>,
+    /// Who made the change, if it was no user.
+    pub identity: Option<Identity<'a>>,
+}
+
+/// An item as DynamoDB JSON.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ItemJson(Vec<u8>);
+
+impl ItemJson {
+    /// Takes a text for an item; the reader judges it.
+    pub fn from_json(json: impl Into<Vec<u8>>) -> Self {
+        Self(json.into())
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ItemJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemJson").field("bytes", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+impl From<&serde_dynamo::Item> for ItemJson {
+    fn from(item: &serde_dynamo::Item) -> Self {
+        Self(serde_json::to_vec(item).expect("every attribute value is JSON"))
+    }
+}
+
+impl From<serde_dynamo::Item> for ItemJson {
+    fn from(item: serde_dynamo::Item) -> Self {
+        Self::from(&item)
+    }
+}
+
+/// Who made a change, if it was no user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Identity<'a> {
+    /// `Service`
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Cow<'a, str>>,
+    /// `dynamodb.amazonaws.com` for the table's time to live.
+    #[serde(rename = "principalId", skip_serializing_if = "Option::is_none")]
+    pub principal: Option<Cow<'a, str>>,
+}
+
+impl RecordParts<'_> {
+    /// The record, as if it had come in a batch of its own.
+    ///
+    /// # Errors
+    /// Parts that make no readable record, such as none at all.
+    pub fn into_record(self) -> Result<RawRecord, UnreadableRecord> {
+        let mut event = EventWriter::new();
+        event.push(&self);
+        let mut records = split(event.finish()).expect("a written event is an event");
+        records.next().expect("an event with one record has one")
+    }
+
+    fn write(&self, json: &mut Vec<u8>) {
+        let mut record = ObjectWriter::open(json);
+        record.member("eventID", &self.event_id);
+        record.member("eventName", &self.event_name);
+        record.member("eventVersion", &Some("1.1"));
+        record.member("eventSource", &Some("aws:dynamodb"));
+        record.member("awsRegion", &self.region);
+        record.key("dynamodb");
+        self.write_change(record.json);
+        record.member("userIdentity", &self.identity);
+        record.member("eventSourceARN", &self.source_arn);
+        record.close();
+    }
+
+    fn write_change(&self, json: &mut Vec<u8>) {
+        let mut change = ObjectWriter::open(json);
+        if let Some(time) = self.created_at {
+            change.key("ApproximateCreationDateTime");
+            time.write_seconds(change.json);
+        }
+        change.item("Keys", &self.keys);
+        change.item("NewImage", &self.new_image);
+        change.item("OldImage", &self.old_image);
+        change.member("SequenceNumber", &self.sequence_number);
+        change.member("SizeBytes", &self.size_bytes);
+        change.member("StreamViewType", &self.view_type);
+        change.close();
+    }
+}
+
+/// Writes the payload of an invocation, record by record.
+///
+/// ```
+/// use anabranch::record::wire::{EventWriter, split};
+///
+/// let payload = EventWriter::new().finish();
+/// assert_eq!(payload, r#"{"Records":[]}"#);
+/// assert!(split(payload)?.next().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct EventWriter {
+    json: Vec<u8>,
+    empty: bool,
+}
+
+impl EventWriter {
+    /// An event without records.
+    pub fn new() -> Self {
+        Self { json: b"{\"Records\":[".to_vec(), empty: true }
+    }
+
+    /// Appends a record.
+    pub fn push(&mut self, record: &RecordParts<'_>) {
+        self.separate();
+        record.write(&mut self.json);
+    }
+
+    /// Appends a record that is JSON already, such as [`RawRecord::json`].
+    pub fn push_json(&mut self, record: &[u8]) {
+        self.separate();
+        self.json.extend_from_slice(record);
+    }
+
+    /// How many bytes the payload has if it is finished now.
+    pub fn len(&self) -> usize {
+        self.json.len() + 2
+    }
+
+    /// Whether it has no records yet.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// The payload.
+    pub fn finish(mut self) -> Bytes {
+        self.json.extend_from_slice(b"]}");
+        self.json.into()
+    }
+
+    /// The payload of a batch in a tumbling window.
+    pub fn finish_in(mut self, window: &TumblingWindow) -> Bytes {
+        self.json.push(b']');
+        let mut event = ObjectWriter { json: &mut self.json, first: false };
+        event.member("window", &Some(HashMap::from([("start", &window.start), ("end", &window.end)])));
+        event.key("state");
+        event.json.extend_from_slice(&window.state);
+        event.member("shardId", &window.shard_id);
+        event.member("eventSourceARN", &window.source_arn);
+        event.member("isFinalInvokeForWindow", &Some(window.is_final));
+        event.member("isWindowTerminatedEarly", &Some(window.is_terminated_early));
+        event.close();
+        self.json.into()
+    }
+
+    fn separate(&mut self) {
+        if !self.empty {
+            self.json.push(b',');
+        }
+        self.empty = false;
+    }
+}
+
+impl fmt::Debug for EventWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventWriter").field("bytes", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for EventWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Writes the members of an object that are there.
+struct ObjectWriter<'a> {
+    json: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    fn open(json: &'a mut Vec<u8>) -> Self {
+        json.push(b'{');
+        Self { json, first: true }
+    }
+
+    fn key(&mut self, name: &str) {
+        let comma = if self.first { "" } else { "," };
+        self.first = false;
+        write!(self.json, "{comma}\"{name}\":").expect("a vector takes all that is written");
+    }
+
+    fn member(&mut self, name: &str, value: &Option<impl Serialize>) {
+        if let Some(value) = value {
+            self.key(name);
+            serde_json::to_writer(&mut *self.json, value).expect("texts, numbers and attribute values are all JSON");
+        }
+    }
+
+    fn item(&mut self, name: &str, item: &Option<ItemJson>) {
+        if let Some(ItemJson(json)) = item {
+            self.key(name);
+            self.json.extend_from_slice(json);
+        }
+    }
+
+    fn close(self) {
+        self.json.push(b'}');
+    }
+}
