@@ -1,5 +1,8 @@
 //! Events that others wrote: the fixtures of `aws_lambda_events`, and the samples that AWS documents.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read is the failure that the test looks for")]
+#![allow(clippy::approx_constant, reason = "the sample item holds the digits of pi that AWS printed")]
+
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anabranch::record::{

@@ -76,8 +76,11 @@ fn map(entries: &HashMap<String, AttributeValue>, json: &mut Vec<u8>) {
     json.push(b'}');
 }
 
+/// Writes what stands behind a type tag.
+type Content<'a> = dyn Fn(&mut Vec<u8>) + 'a;
+
 fn attribute(value: &AttributeValue, json: &mut Vec<u8>) {
-    let (tag, write): (_, &dyn Fn(&mut Vec<u8>)) = match value {
+    let (tag, write): (_, &Content<'_>) = match value {
         AttributeValue::S(value) => ("S", &|json| text(value, json)),
         AttributeValue::N(value) => ("N", &|json| text(value, json)),
         AttributeValue::B(value) => ("B", &|json| binary(value, json)),

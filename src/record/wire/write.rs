@@ -11,14 +11,16 @@ use super::{raw::RawRecord, split::split, timestamp::Timestamp, unreadable::Unre
 /// judges it.
 ///
 /// ```
-/// use anabranch::record::wire::RecordParts;
-/// use serde_dynamo::AttributeValue;
+/// use std::collections::HashMap;
 ///
-/// let keys: serde_dynamo::Item = [("PK".to_owned(), AttributeValue::S("USER#1".to_owned()))].into();
+/// use anabranch::record::wire::RecordParts;
+/// use serde_dynamo::{AttributeValue, Item};
+///
+/// let keys = HashMap::from([("PK".to_owned(), AttributeValue::S("USER#1".to_owned()))]);
 /// let record = RecordParts {
 ///     event_name: Some("REMOVE".into()),
 ///     sequence_number: Some("111".into()),
-///     keys: Some(keys.into()),
+///     keys: Some(Item::from(keys).into()),
 ///     ..RecordParts::default()
 /// }
 /// .into_record()?;

@@ -70,7 +70,10 @@ impl Observer {
     /// The handler of activities.
     pub(super) fn activities(&self) -> impl Fn(Record<Activity>) -> std::future::Ready<()> + Send + Sync + 'static {
         let observer = self.clone();
-        move |record| std::future::ready(observer.activity(&record))
+        move |record| {
+            observer.activity(&record);
+            std::future::ready(())
+        }
     }
 
     fn pet(&self, record: &Record<Pet>) -> Result<(), Failure> {

@@ -164,7 +164,7 @@ fn map_keys_can_be_numbers_booleans_and_enums() {
     enum Day {
         Monday,
     }
-    assert_eq!(read::<HashMap<i64, bool>>(r#"{"M":{"-7":{"BOOL":true}}}"#).unwrap()[&-7], true);
+    assert!(read::<HashMap<i64, bool>>(r#"{"M":{"-7":{"BOOL":true}}}"#).unwrap()[&-7]);
     assert_eq!(
         read::<HashMap<u128, u8>>(r#"{"M":{"340282366920938463463374607431768211455":{"N":"1"}}}"#).unwrap()
             [&u128::MAX],

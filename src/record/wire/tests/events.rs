@@ -281,7 +281,7 @@ fn relaid(json: &[u8], seed: u64) -> String {
         match value {
             Value::Object(members) => {
                 let members = members.iter().map(|(name, value)| (name.as_str(), value)).collect();
-                layout.object(json, members, |layout, json, value| write(layout, json, value));
+                layout.object(json, members, write);
             }
             Value::Array(elements) => layout.list(json, elements, write),
             Value::String(text) => layout.string(json, text),
