@@ -247,6 +247,86 @@ async fn a_record_without_keys_is_rejected_alone() {
     assert_eq!(rows(&table).await, BTreeMap::from([(1, 5)]));
 }
 
+/// The same scenarios over the real API.
+#[cfg(feature = "cli")]
+mod embedded {
+    use anabranch::{
+        sink::table::DynamoDb,
+        testing::embedded::{Embedded, EmbeddedError},
+    };
+    use aws_sdk_dynamodb::types::{
+        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType::S,
+    };
+
+    use super::*;
+
+    /// A table with the key of the small world.
+    async fn create(embedded: &Embedded, name: &str) -> DynamoDb {
+        let client = embedded.dynamodb();
+        let attribute = AttributeDefinition::builder().attribute_name("PK").attribute_type(S).build();
+        let key = KeySchemaElement::builder().attribute_name("PK").key_type(KeyType::Hash).build();
+        let create = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        let create = create.attribute_definitions(attribute.expect("name and type"));
+        create.key_schema(key.expect("name and kind")).send().await.expect("a new table");
+        DynamoDb::new(client, name)
+    }
+
+    #[tokio::test]
+    async fn v2_fails_once_and_v3_is_what_remains() -> Result<(), EmbeddedError> {
+        let embedded = Embedded::start().await?;
+        named_regression(create(&embedded, "Before").await, Fault::Before(failure())).await;
+        named_regression(create(&embedded, "After").await, Fault::After(failure())).await;
+        embedded.stop().await
+    }
+
+    #[tokio::test]
+    async fn v2_fails_once_among_two_items_interleaved() -> Result<(), EmbeddedError> {
+        let embedded = Embedded::start().await?;
+        for size in 1..=6 {
+            for write in 0..6 {
+                let table = create(&embedded, &format!("Interleaved-{size}-{write}")).await;
+                interleaved_regression(table, size, write).await;
+            }
+        }
+        embedded.stop().await
+    }
+
+    #[tokio::test]
+    async fn duplicates_and_late_workers_are_stale() -> Result<(), EmbeddedError> {
+        let embedded = Embedded::start().await?;
+        stale_batches(create(&embedded, "Stale").await).await;
+        embedded.stop().await
+    }
+
+    #[tokio::test]
+    async fn plain_batches_put_and_delete() -> Result<(), EmbeddedError> {
+        let embedded = Embedded::start().await?;
+        let table = Arc::new(Watched::new(create(&embedded, "Plain").await, Vec::new()));
+        let steps: Vec<_> =
+            (0..60).map(|n| if n % 7 == 3 { remove(n % 11) } else { put(n % 11, u64::from(n)) }).collect();
+        until_done(&dispatcher(Replica::plain(table.clone())), &steps, 20).await;
+        assert_eq!(rows(&table).await, done(&steps));
+        assert_eq!(table.requests(), 3, "one request per batch");
+        embedded.stop().await
+    }
+
+    #[tokio::test]
+    async fn a_missing_target_loses_nothing() -> Result<(), EmbeddedError> {
+        let embedded = Embedded::start().await?;
+        let missing = DynamoDb::new(embedded.dynamodb(), "Later");
+        let steps = [put(0, 1), put(1, 2)];
+        let dispatcher = dispatcher(Replica::new(missing));
+        let (report, next) = deliver(&dispatcher, &steps, 0, 2, None).await;
+        let cause = report.unfinished.expect("the first change").cause.to_string();
+        assert!(cause.contains("table `Later` does not exist; create it"), "{cause}");
+        assert!(cause.contains("ResourceNotFoundException"), "{cause}");
+        let table = create(&embedded, "Later").await;
+        deliver(&dispatcher, &steps, next, 2, None).await;
+        assert_eq!(rows(&table).await, done(&steps));
+        embedded.stop().await
+    }
+}
+
 fn steps(value: impl Strategy<Value = Option<u64>>) -> impl Strategy<Value = Vec<Step>> {
     let steps = proptest::collection::vec((0..4_u8, value), 1..30);
     steps.prop_map(|steps| steps.into_iter().map(|(item, value)| Step { item, value }).collect())

@@ -99,8 +99,8 @@ impl Replica {
         self
     }
 
-    /// Writes the last change of each item. Answers with the items whose last change was rejected but that have
-    /// earlier ones, or none if nothing more is to be started.
+    /// Writes the last change of each item. Answers with the items whose last change was rejected and that have
+    /// earlier ones: the latest that fits is to be written.
     async fn write(&self, batch: &mut Batch<'_, Item, NewImage>, mut items: Vec<Vec<Step>>) -> Vec<Vec<Step>> {
         let mut writes = Vec::with_capacity(items.len());
         let mut tickets = Vec::with_capacity(items.len());
@@ -109,7 +109,7 @@ impl Replica {
             writes.push((last.write, last.version));
             tickets.push(Some(last.ticket));
         }
-        let (mut rest, mut halted) = (Vec::new(), false);
+        let mut rest = Vec::new();
         let mut results = pin!(self.send(writes, batch.context().deadline));
         while let Some((index, result)) = results.next().await {
             let ticket = tickets[index].take().expect("one result per write");
@@ -117,16 +117,14 @@ impl Replica {
             match result {
                 Err(error) if error.is_reject() => {
                     batch.settle(ticket, Err::<(), _>(Failure::reject(error)));
-                    rest.push(earlier);
+                    rest.extend((!earlier.is_empty()).then_some(earlier));
                 }
                 result => {
-                    halted |= result.is_err();
                     let all = earlier.into_iter().map(|step| step.ticket).chain([ticket]);
                     all.for_each(|ticket| batch.settle(ticket, verdict(&result)));
                 }
             }
         }
-        rest.retain(|item| !halted && !item.is_empty());
         rest
     }
 

@@ -21,10 +21,12 @@
 
 mod error;
 mod shards;
+#[cfg(test)]
+mod tests;
 
 use aws_sdk_dynamodbstreams::{
     Client,
-    types::{Record, ShardIteratorType},
+    types::{Identity, Record, ShardIteratorType},
 };
 use bytes::Bytes;
 pub use error::StreamError;
@@ -34,6 +36,9 @@ use crate::{dispatch::BatchReport, record::event_from_stream};
 
 /// The most records that one page may hold; the API refuses more.
 const LARGEST_BATCH: usize = 1000;
+
+/// Who deletes expired items.
+const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 
 /// Reads a stream from its oldest record on, one batch at a time.
 pub struct StreamReader {
@@ -153,7 +158,8 @@ impl StreamReader {
         }
     }
 
-    fn batch(&self, shard: &str, records: Vec<Record>, following: Option<String>) -> StreamBatch {
+    fn batch(&self, shard: &str, mut records: Vec<Record>, following: Option<String>) -> StreamBatch {
+        records.iter_mut().for_each(name_identity);
         let sequence = |record: &Record| record.dynamodb.as_ref().and_then(|change| change.sequence_number.clone());
         StreamBatch {
             records: records.len(),
@@ -177,6 +183,14 @@ impl StreamReader {
         answer
             .shard_iterator
             .ok_or_else(|| StreamError::NoIterator { stream: self.arn.clone(), shard: shard.to_owned() })
+    }
+}
+
+/// Names the identity whose members the SDK did not find, as emulators write them in lower case (a stream of AWS's has
+/// them in upper case). Time to live is the only one there is.
+fn name_identity(record: &mut Record) {
+    if record.user_identity.as_ref().is_some_and(|identity| identity.principal_id.is_none()) {
+        record.user_identity = Some(Identity::builder().r#type("Service").principal_id(TTL_PRINCIPAL).build());
     }
 }
 
