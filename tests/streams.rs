@@ -113,8 +113,7 @@ async fn a_record_that_fails_once_is_where_reading_goes_on() -> Result<(), Embed
     let dispatcher = Dispatcher::new(Router::<NewAndOldImages>::new().every(handler.sequential()));
     let reports = drain(&mut StreamReader::new(embedded.streams(), stream), &dispatcher).await;
     assert_eq!(reports.iter().map(|report| report.redelivered).collect::<Vec<_>>(), [3, 0]);
-    let seen = seen.lock().expect("no panic under the lock");
-    assert_eq!(*seen, ["PET#0", "PET#1", "PET#2", "PET#2", "PET#3", "PET#4"]);
+    assert_eq!(*seen.lock().expect("no panic under the lock"), ["PET#0", "PET#1", "PET#2", "PET#2", "PET#3", "PET#4"]);
     embedded.stop().await
 }
 
