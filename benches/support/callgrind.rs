@@ -1,0 +1,30 @@
+//! Counting instructions, with valgrind.
+
+use std::process::Command;
+
+/// The flag that asks this program for one row.
+pub(crate) const ROW: &str = "--row";
+
+/// A row, counted.
+pub(crate) struct Row {
+    pub(crate) batch: String,
+    pub(crate) row: String,
+    pub(crate) instructions: u64,
+}
+
+/// Counts what happens in the function `measured` of a row.
+pub(crate) fn count(batch: &str, row: &str) -> Row {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*rows::measured*"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args([ROW, batch, row])
+        .output()
+        .expect("valgrind is needed to count instructions: install it (`apt-get install valgrind`)");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "row {row} of batch {batch} failed:\n{log}");
+    let collected = log.lines().find_map(|line| line.split_once("Collected : "));
+    let (_, number) = collected.unwrap_or_else(|| panic!("valgrind says nothing of row {row}:\n{log}"));
+    let instructions = number.trim().parse().expect("a number");
+    assert!(instructions > 1_000, "nothing was counted for row {row}: was `measured` inlined?");
+    Row { batch: batch.to_owned(), row: row.to_owned(), instructions }
+}
