@@ -80,7 +80,10 @@ fn print(rows: &[Row]) {
             let per_byte = row.instructions as f64 / body.len() as f64;
             let ratio = |of| row.instructions as f64 / find(rows, batch, of) as f64;
             let (today, ignored) = (1.0 / ratio("today"), ratio("ignored_any"));
-            println!("  {:<12} {per_byte:>8.2} per byte   {today:>6.1}x fewer than today   {ignored:>5.2}x ignored_any", row.row);
+            println!(
+                "  {:<12} {per_byte:>8.2} per byte   {today:>6.1}x fewer than today   {ignored:>5.2}x ignored_any",
+                row.row
+            );
         }
     }
     println!();

@@ -73,9 +73,11 @@ pub(crate) fn dispatcher(row: &str, batch: &str) -> Dispatcher {
     match (row, batch) {
         ("owned", "A") => Router::<NewAndOldImages>::new().every(owned::<Pet>).into(),
         ("owned", "C") => Router::<NewAndOldImages>::new().every(owned::<Photo>).into(),
-        ("owned", "M") => {
-            Router::by_attribute("entityType").on(owned::<PetEntity>).on(owned::<ActivityEntity>).on(owned::<UserEntity>).into()
-        }
+        ("owned", "M") => Router::by_attribute("entityType")
+            .on(owned::<PetEntity>)
+            .on(owned::<ActivityEntity>)
+            .on(owned::<UserEntity>)
+            .into(),
         ("owned", "K") => Router::<KeysOnly>::new().every(keys_owned).into(),
         ("borrowed", "A") => Router::<NewAndOldImages>::new().every(borrowed_pet).into(),
         ("borrowed", "C") => Router::<NewAndOldImages>::new().every(borrowed_photo).into(),

@@ -21,7 +21,7 @@ use crate::{
 
 /// What is left of a record once its window was handled.
 enum Fate {
-    Done(Outcome),
+    Done,
     Rejected,
     Held,
     Unfinished(Cause),
@@ -119,7 +119,7 @@ impl<'r> Run<'r> {
             None => end,
         };
         let first_open = end.as_ref().map(|(at, _)| *at).or(fates.held.first().copied());
-        self.count(fates.done, fates.rejected, first_open);
+        self.count(&fates.rejected, first_open);
         match end {
             Some((index, cause)) => self.stop(index, cause),
             None => self.window.keep(&fates.held),
@@ -127,21 +127,21 @@ impl<'r> Run<'r> {
     }
 
     /// Counts what is done with, up to the first record that is not; what lies behind it may yet be delivered again.
-    fn count(&mut self, done: Vec<(usize, Outcome)>, buried: Vec<usize>, first_open: Option<usize>) {
+    fn count(&mut self, buried: &[usize], first_open: Option<usize>) {
         let position = |index: usize| self.window.records[index].position();
         let first_open = first_open.map_or(usize::MAX, position);
-        self.ahead.extend(done.into_iter().map(|(index, outcome)| (position(index), Some(outcome))));
-        self.ahead.extend(buried.into_iter().map(|index| (position(index), None)));
         let last = self.window.last_position();
         self.report.read = self.report.read.max(last.map_or(0, |position| position + 1));
-        let report = &mut self.report;
-        self.ahead.retain(|(position, outcome)| {
-            let counts = *position < first_open;
-            if counts {
-                report.count(*outcome);
+        let outcomes =
+            self.window.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, Some(slot.outcome()?))));
+        let outcomes = outcomes.chain(buried.iter().map(|index| (*index, None)));
+        let earlier = std::mem::take(&mut self.ahead).into_iter();
+        for (position, outcome) in earlier.chain(outcomes.map(|(index, outcome)| (position(index), outcome))) {
+            match position < first_open {
+                true => self.report.count(outcome),
+                false => self.ahead.push((position, outcome)),
             }
-            !counts
-        });
+        }
     }
 
     /// What became of each record, up to the first that is unfinished.
@@ -149,7 +149,7 @@ impl<'r> Run<'r> {
         let mut fates = Fates::default();
         for (index, slot) in self.window.slots.iter().enumerate() {
             match self.fate(index, slot) {
-                Fate::Done(outcome) => fates.done.push((index, outcome)),
+                Fate::Done => {}
                 Fate::Rejected => fates.rejected.push(index),
                 Fate::Held => fates.held.push(index),
                 Fate::Unfinished(cause) => {
@@ -169,7 +169,7 @@ impl<'r> Run<'r> {
             Some(Err(Failure::Retry(_))) => Fate::Unfinished(self.retry(slot)),
             _ if slot.open.all() != 0 && self.window.is_held(index) => Fate::Held,
             Some(Err(Failure::Reject(_))) if slot.open.all() == 0 => Fate::Rejected,
-            Some(Ok(outcome)) if slot.open.all() == 0 => Fate::Done(*outcome),
+            Some(Ok(_)) if slot.open.all() == 0 => Fate::Done,
             _ => Fate::Unfinished(self.not_started(slot)),
         }
     }
@@ -271,7 +271,6 @@ impl<'r> Run<'r> {
 /// What became of the records of a window, up to the first unfinished one.
 #[derive(Default)]
 struct Fates {
-    done: Vec<(usize, Outcome)>,
     rejected: Vec<usize>,
     held: Vec<usize>,
     end: Option<(usize, Cause)>,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    handler::{Entry, Failure, Held, Outcome, Skip, Verdict, merge},
+    handler::{DEFAULT_WINDOW, Entry, Failure, Held, Outcome, Skip, Verdict, merge},
     record::{RawRecord, Split, UnreadableRecord},
     router::{Routing, Table},
 };
@@ -14,6 +14,8 @@ const EVERY_ROUTE: u64 = u64::MAX;
 /// What is known of one record of the window.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// The lane of its item; of no meaning where no route ever wanted it.
+    lane: u64,
     /// The routes that have not answered.
     pub(super) open: Routing,
     /// The routes that rejected it: nothing behind it in its lane may reach them before it is buried.
@@ -49,7 +51,7 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(table: &Table) -> Self {
-        let capacity = table.handlers().map(|handler| handler.window()).max().unwrap_or(1).max(1);
+        let capacity = table.handlers().map(|handler| handler.window()).max().unwrap_or(DEFAULT_WINDOW).max(1);
         Self {
             records: Vec::new(),
             slots: Vec::new(),
@@ -101,29 +103,25 @@ impl Window {
     fn enter(&mut self, raw: RawRecord, table: &Table) -> Option<RawRecord> {
         let slot = match table.routing(&raw) {
             Ok(open) if open == Routing::default() => Slot::ignored(),
-            Ok(open) if self.lots.len() > 1 && *self.lanes.entry(raw.lane()).or_insert(open) != open => {
-                return Some(raw);
+            Ok(open) => {
+                let lane = raw.lane();
+                if self.lots.len() > 1 && *self.lanes.entry(lane).or_insert(open) != open {
+                    return Some(raw);
+                }
+                self.listed(Slot::open(lane, open))
             }
-            Ok(open) => Slot::open(open),
-            Err(unrouted) => Slot::unrouted(Failure::reject(unrouted)),
+            Err(unrouted) => self.listed(Slot::unrouted(raw.lane(), Failure::reject(unrouted))),
         };
-        self.list(self.records.len(), raw.lane(), &slot);
         self.last = Some(raw.position());
         self.records.push(raw);
         self.slots.push(slot);
         None
     }
 
-    /// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
-    fn list(&mut self, index: usize, lane: u64, slot: &Slot) {
-        for (route, facet) in slot.open.facets() {
-            self.lots[route].entries.push(Entry::new(index, lane, facet));
-        }
-        for (route, lot) in self.lots.iter_mut().enumerate() {
-            if slot.rejected_by & (1 << route) != 0 {
-                lot.held.hold(lane, index);
-            }
-        }
+    /// Puts the next record on the lists of its open routes.
+    fn listed(&mut self, slot: Slot) -> Slot {
+        list(&mut self.lots, self.slots.len(), &slot);
+        slot
     }
 
     fn enter_held(&mut self) {
@@ -133,12 +131,10 @@ impl Window {
             lot.held.clear();
             lot.next = 0;
         }
-        let (records, slots) = (std::mem::take(&mut self.records), std::mem::take(&mut self.slots));
-        for (index, (raw, slot)) in records.iter().zip(&slots).enumerate() {
-            self.lanes.insert(raw.lane(), slot.open);
-            self.list(index, raw.lane(), slot);
+        for (index, slot) in self.slots.iter().enumerate() {
+            self.lanes.insert(slot.lane, slot.open);
+            list(&mut self.lots, index, slot);
         }
-        (self.records, self.slots) = (records, slots);
     }
 
     /// The index in the batch of the last record that was entered.
@@ -148,6 +144,11 @@ impl Window {
 
     /// Keeps only the records that were held back.
     pub(super) fn keep(&mut self, held: &[usize]) {
+        if held.is_empty() {
+            self.records.clear();
+            self.slots.clear();
+            return;
+        }
         let mut kept = 0..self.records.len();
         self.records.retain(|_| kept.next().is_some_and(|index| held.contains(&index)));
         let mut kept = 0..self.slots.len();
@@ -156,22 +157,45 @@ impl Window {
 
     /// Whether every open route of a record holds its lane back, for the sake of a reject before it.
     pub(super) fn is_held(&self, index: usize) -> bool {
-        let lane = self.records[index].lane();
-        self.slots[index].open.facets().all(|(route, _)| self.lots[route].held.holds(lane, index))
+        let Slot { lane, open, .. } = &self.slots[index];
+        open.facets().all(|(route, _)| self.lots[route].held.holds(*lane, index))
+    }
+}
+
+/// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
+fn list(lots: &mut [Lot], index: usize, slot: &Slot) {
+    for (route, facet) in slot.open.facets() {
+        lots[route].entries.push(Entry::new(index, slot.lane, facet));
+    }
+    if slot.rejected_by == 0 {
+        return;
+    }
+    for (route, lot) in lots.iter_mut().enumerate() {
+        if slot.rejected_by & (1 << route) != 0 {
+            lot.held.hold(slot.lane, index);
+        }
     }
 }
 
 impl Slot {
-    fn open(open: Routing) -> Self {
-        Self { open, rejected_by: 0, verdict: None, blamed: None, unanswered: None }
+    fn open(lane: u64, open: Routing) -> Self {
+        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None }
     }
 
     fn ignored() -> Self {
-        Self { verdict: Some(Ok(Outcome::Skipped(Skip::Ignored))), ..Self::open(Routing::default()) }
+        Self { verdict: Some(Ok(Outcome::Skipped(Skip::Ignored))), ..Self::open(0, Routing::default()) }
     }
 
-    fn unrouted(failure: Failure) -> Self {
-        Self { verdict: Some(Err(failure)), rejected_by: EVERY_ROUTE, ..Self::open(Routing::default()) }
+    fn unrouted(lane: u64, failure: Failure) -> Self {
+        Self { verdict: Some(Err(failure)), rejected_by: EVERY_ROUTE, ..Self::open(lane, Routing::default()) }
+    }
+
+    /// What became of the record, if every route is done with it and none failed.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match &self.verdict {
+            Some(Ok(outcome)) if self.open == Routing::default() => Some(*outcome),
+            _ => None,
+        }
     }
 
     /// Takes over what a route made of the record.
