@@ -3,6 +3,8 @@
 //! A: PetTracker records, 40 % insert, 50 % modify, 10 % remove, 13 attributes with maps, lists and sets.
 //! M: the same as three entity types. K: keys only. C: items of 10 KB, most of it binary.
 
+#![allow(dead_code, reason = "each benchmark uses its own part of the support code")]
+
 use std::fmt::Write;
 
 /// A batch and what it consists of.

@@ -1,5 +1,7 @@
 //! Counting instructions, with valgrind.
 
+#![allow(dead_code, reason = "each benchmark uses its own part of the support code")]
+
 use std::process::Command;
 
 /// The flag that asks this program for one row.
@@ -14,17 +16,28 @@ pub(crate) struct Row {
 
 /// Counts what happens in the function `measured` of a row.
 pub(crate) fn count(batch: &str, row: &str) -> Row {
+    let instructions = collect(&["--toggle-collect=*rows::measured*"], &[ROW, batch, row], &[]);
+    assert!(instructions > 1_000, "nothing was counted for row {row}: was `measured` inlined?");
+    Row { batch: batch.to_owned(), row: row.to_owned(), instructions }
+}
+
+/// Counts everything that a process does.
+pub(crate) fn count_all(arguments: &[&str], environment: &[(&str, &str)]) -> u64 {
+    collect(&[], arguments, environment)
+}
+
+fn collect(options: &[&str], arguments: &[&str], environment: &[(&str, &str)]) -> u64 {
     let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*rows::measured*"])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(options)
         .arg(std::env::current_exe().expect("this program"))
-        .args([ROW, batch, row])
+        .args(arguments)
+        .envs(environment.iter().copied())
         .output()
         .expect("valgrind is needed to count instructions: install it (`apt-get install valgrind`)");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "row {row} of batch {batch} failed:\n{log}");
+    assert!(output.status.success(), "{arguments:?} failed:\n{log}");
     let collected = log.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, number) = collected.unwrap_or_else(|| panic!("valgrind says nothing of row {row}:\n{log}"));
-    let instructions = number.trim().parse().expect("a number");
-    assert!(instructions > 1_000, "nothing was counted for row {row}: was `measured` inlined?");
-    Row { batch: batch.to_owned(), row: row.to_owned(), instructions }
+    let (_, number) = collected.unwrap_or_else(|| panic!("valgrind says nothing of {arguments:?}:\n{log}"));
+    number.trim().parse().expect("a number")
 }

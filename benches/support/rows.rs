@@ -1,5 +1,7 @@
 //! The rows: ways to get through a batch.
 
+#![allow(dead_code, reason = "each benchmark uses its own part of the support code")]
+
 use std::{future::ready, hint::black_box};
 
 use anabranch::{
@@ -54,7 +56,7 @@ fn read<T: DeserializeOwned>(item: Item) -> Option<T> {
     (!item.is_empty()).then(|| serde_dynamo::from_item(item).expect("decodes"))
 }
 
-fn images<T: DeserializeOwned>(record: EventRecord) {
+pub(crate) fn images<T: DeserializeOwned>(record: EventRecord) {
     black_box((read::<T>(record.change.new_image), read::<T>(record.change.old_image)));
 }
 
