@@ -13,3 +13,8 @@ pub mod testing;
 
 #[cfg(feature = "lambda")]
 pub use source::lambda;
+
+/// The README's examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
