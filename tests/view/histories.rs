@@ -45,8 +45,14 @@ fn history() -> impl Strategy<Value = History> {
     let faults = proptest::collection::vec((0_usize..300, 0_u8..6), 0..6);
     let late = proptest::collection::vec((0_usize..24, 1_usize..12), 0..4);
     let all = (source(), prop_oneof![Just(1_u16), Just(3)], sizes, faults, late, some(24_usize, 3), some(24_usize, 4));
-    all.prop_map(|(source, shards, sizes, faults, late, scans, doubled)| {
-        History { source, shards, sizes, faults, late, scans, doubled }
+    all.prop_map(|(source, shards, sizes, faults, late, scans, doubled)| History {
+        source,
+        shards,
+        sizes,
+        faults,
+        late,
+        scans,
+        doubled,
     })
 }
 

@@ -79,7 +79,8 @@ async fn a_function_that_panics_is_its_record_s_reject() {
     let view = aggregate(memory());
     let router = Router::<NewImage>::new().every(view.clone());
     let ours = Dispatcher::with_dead_letters(router, letters.clone());
-    let source = Source { steps: vec![(0, Some((0, 1, 0))), (1, Some((99, 1, 0))), (2, Some((0, 1, 0)))], ..Source::default() };
+    let source =
+        Source { steps: vec![(0, Some((0, 1, 0))), (1, Some((99, 1, 0))), (2, Some((0, 1, 0)))], ..Source::default() };
     let report = dispatch(&ours, &source.stream()).await;
     assert_eq!((report.applied, report.dead_lettered), (2, 1));
     assert!(letters.letters()[0].reason.contains("the view's function panicked"));
@@ -194,7 +195,8 @@ async fn a_rebuild_ends_with_the_view_of_the_new_function() {
     let mut source = Source { steps, ..Source::default() };
     drain(&both(&table, 1), &source.stream(), &[4]).await;
     // Item 0 goes without a record: its stream was off.
-    let doubled = |thing: &Thing| vec![Contribution::to("GROUP", thing.group.to_string()).sum("double", thing.amount * 2)];
+    let doubled =
+        |thing: &Thing| vec![Contribution::to("GROUP", thing.group.to_string()).sum("double", thing.amount * 2)];
     let next = View::aggregate("groups", Arc::clone(&table), doubled).generation(1);
     let old = dispatcher(aggregate(Arc::clone(&table)));
     let rebuilt = dispatcher(next.clone());

@@ -102,7 +102,8 @@ pub(crate) fn contributions(thing: &Thing) -> Vec<Contribution> {
 
 /// The rows of an item in the projection: under its group, and under another key if its amount says so.
 pub(crate) fn rows(thing: &Thing) -> Vec<Row> {
-    let row = |partition: String| Row::at(partition, &*thing.key).set("amount", AttributeValue::N(thing.amount.to_string()));
+    let row =
+        |partition: String| Row::at(partition, &*thing.key).set("amount", AttributeValue::N(thing.amount.to_string()));
     let mut rows = vec![row(format!("BY#{}", thing.group))];
     rows.extend((thing.amount % 3 == 0).then(|| row("THIRDS".to_owned())));
     rows
