@@ -20,7 +20,7 @@ use super::{
 use crate::{
     handler::{Outcome, Skip},
     sink::table::{
-        Action, CancellationClass, Condition, DEFAULT_VERSION_ATTRIBUTE, Limits, MAX_ROUNDS, TransactError,
+        Action, CancellationClass, Condition, DEFAULT_VERSION_ATTRIBUTE, Item, Limits, MAX_ROUNDS, TransactError,
         TransactTable, Update, read_many, text, transact, wait_after,
     },
 };
@@ -200,7 +200,7 @@ impl Engine {
         }
     }
 
-    fn aggregate(&self, key: crate::sink::table::Item, delta: &Delta, state: Option<&State>) -> Action {
+    fn aggregate(&self, key: Item, delta: &Delta, state: Option<&State>) -> Action {
         let mut update = Update::new();
         update.set.extend(self.layout.marks());
         update.set.extend(delta.labels.iter().map(|(name, label)| (name.clone(), text(label.clone()))));

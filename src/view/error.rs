@@ -23,6 +23,24 @@ pub enum ViewError {
     /// The record has no place in the order of the item's changes.
     #[error("the record has no sequence number, so that it cannot be told from a duplicate; DynamoDB always sends one")]
     NoSequenceNumber,
+    /// The item's keys are longer than the key of a ledger row may be.
+    #[error("the item's keys take {bytes} bytes in the ledger's partition key, which has at most {limit}")]
+    LongKey {
+        /// The length of the ledger's key.
+        bytes: usize,
+        /// The most that a partition key has.
+        limit: usize,
+    },
+    /// A last value is too large to be kept in order.
+    #[error("the last value in attribute `{name}` has {bytes} bytes, of which it may have {limit}")]
+    LargeValue {
+        /// The attribute.
+        name: String,
+        /// The size of the value and the attribute's name.
+        bytes: usize,
+        /// The most that it may have.
+        limit: usize,
+    },
     /// The view's function panicked.
     #[error("the view's function panicked (its message is on standard error); it is pure, so it would again")]
     Panicked,

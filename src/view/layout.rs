@@ -1,9 +1,12 @@
 //! Where a view keeps what: keys, names and marks of its rows.
 
-use super::share::{Mark, RowName};
+use super::{
+    ViewError,
+    share::{Mark, RowName},
+};
 use crate::{
     record::{Image, RawRecord},
-    sink::table::{AttributeValue, Item, item, text},
+    sink::table::{AttributeValue, Decimal, Item, item, text},
 };
 
 /// The attribute that all rows of all views carry: the name of the view.
@@ -23,6 +26,8 @@ pub(super) const SHARES: &str = "anabranchShares";
 
 /// What all names of the toolkit's own begin with.
 const OWN: &str = "anabranch";
+/// The most bytes that DynamoDB takes in a partition key.
+const PARTITION_KEY_BYTES: usize = 2048;
 /// The sort key of ledger rows.
 const LEDGER: &str = "ledger";
 
@@ -63,7 +68,18 @@ impl Layout {
     }
 
     pub(super) fn ledger_key(&self, source: &str) -> Item {
-        self.key(&format!("{OWN}#{}#{source}", escape(&self.view)), LEDGER)
+        self.key(&self.ledger_partition(source), LEDGER)
+    }
+
+    /// Whether the ledger can have a row for an item: a key that cannot be would take its neighbours with it when they
+    /// are read together.
+    pub(super) fn check_source(&self, source: &str) -> Result<(), ViewError> {
+        let bytes = self.ledger_partition(source).len();
+        if bytes > PARTITION_KEY_BYTES { Err(ViewError::LongKey { bytes, limit: PARTITION_KEY_BYTES }) } else { Ok(()) }
+    }
+
+    fn ledger_partition(&self, source: &str) -> String {
+        format!("{OWN}#{}#{source}", escape(&self.view))
     }
 
     /// The partition in which the candidates for one attribute of one row stand in order.
@@ -134,7 +150,7 @@ fn part(value: &AttributeValue) -> String {
     match value {
         AttributeValue::S(key) => format!("S{}", escape(key)),
         AttributeValue::N(number) => {
-            format!("N{}", number.parse::<crate::sink::table::Decimal>().map_or(escape(number), |n| n.to_string()))
+            format!("N{}", number.parse::<Decimal>().map_or(escape(number), |n| n.to_string()))
         }
         AttributeValue::B(bytes) => bytes.iter().fold("B".to_owned(), |text, byte| text + &format!("{byte:02x}")),
         // No table has such a key.
@@ -190,6 +206,13 @@ mod tests {
         assert_eq!(other.ledger_source(&key), None);
         let row = RowName { partition: "Sa".into(), sort: "Sb".into() };
         assert_eq!(one.ledger_source(&one.candidate_key(&row, "name", "ledger")), None);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_is_refused_before_it_is_read() {
+        let layout = Layout::new("v");
+        assert!(layout.check_source(&"k".repeat(2_000)).is_ok());
+        assert!(matches!(layout.check_source(&"k".repeat(2_048)), Err(ViewError::LongKey { bytes: 2_060, .. })));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     layout::{Layout, SHARES},
     share::{Extreme, Mark, RowName, Share, Shares},
 };
-use crate::sink::table::{AttributeValue, DEFAULT_VERSION_ATTRIBUTE, Item, text};
+use crate::sink::table::{AttributeValue, DEFAULT_VERSION_ATTRIBUTE, Decimal, Item, text};
 
 /// What an item has in the view, and as of which version.
 #[derive(Clone, Default, PartialEq)]
@@ -84,7 +84,7 @@ fn read_share(share: &AttributeValue) -> Option<(RowName, Share)> {
     Some((name, Share { amounts, marks, ..Share::default() }))
 }
 
-fn read_amount<'a>((name, amount): (&'a String, &'a AttributeValue)) -> Option<(String, crate::sink::table::Decimal)> {
+fn read_amount<'a>((name, amount): (&'a String, &'a AttributeValue)) -> Option<(String, Decimal)> {
     let AttributeValue::N(amount) = amount else { return None };
     Some((name.clone(), amount.parse().ok()?))
 }

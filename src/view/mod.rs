@@ -230,6 +230,7 @@ impl<T: FromImage> View<T> {
             return Err(ViewError::NoSequenceNumber);
         }
         let source = layout::source(&keys);
+        self.engine.layout.check_source(&source)?;
         let shares = match &record.change {
             record::Change::Insert { new } | record::Change::Modify { new, .. } => self.shares(new, &source)?,
             record::Change::Remove { .. } => Shares::new(),

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    delta::Deltas,
-    share::{RowName, Shares},
+    delta::{Delta, Deltas},
+    share::{RowName, Share, Shares},
 };
-use crate::sink::table::{TRANSACTION_ACTIONS, TRANSACTION_BYTES};
+use crate::sink::table::{TRANSACTION_ACTIONS, TRANSACTION_BYTES, item, item_size};
 
 /// One item's change, ready to be written.
 pub(super) struct Ready {
@@ -76,7 +76,7 @@ impl Transaction {
             deltas.insert(name, merged);
         }
         let others = self.deltas.iter().filter(|(name, _)| !deltas.contains_key(name));
-        let rows = others.map(|(_, delta)| delta).chain(deltas.values()).map(super::delta::Delta::actions);
+        let rows = others.map(|(_, delta)| delta).chain(deltas.values()).map(Delta::actions);
         if self.items.len() + 1 + rows.sum::<usize>() > TRANSACTION_ACTIONS {
             return false;
         }
@@ -90,13 +90,13 @@ impl Transaction {
 /// About as many bytes as shares take, in the ledger and in projected rows.
 pub(super) fn bytes(shares: &Shares) -> usize {
     const AROUND: usize = 400;
-    let share = |(name, share): (&RowName, &super::share::Share)| {
+    let share = |(name, share): (&RowName, &Share)| {
         let numbers: usize = share.amounts.keys().map(|name| name.len() + 25).sum();
         let marks = share.marks.iter().map(|(mark, extreme)| {
-            let value = crate::sink::table::item([("v", extreme.value.clone())]);
-            3 * (mark.name.len() + mark.order.len() + crate::sink::table::item_size(&value)) + AROUND
+            let value = item([("v", extreme.value.clone())]);
+            3 * (mark.name.len() + mark.order.len() + item_size(&value)) + AROUND
         });
-        let projected = share.projected.as_ref().map_or(0, crate::sink::table::item_size);
+        let projected = share.projected.as_ref().map_or(0, item_size);
         2 * (name.partition.len() + name.sort.len() + numbers) + marks.sum::<usize>() + projected + AROUND
     };
     AROUND + shares.iter().map(share).sum::<usize>()

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Contribution, Row, ViewError, layout::Layout};
-use crate::sink::table::{AttributeValue, Decimal, Item};
+use crate::sink::table::{AttributeValue, Decimal, Item, item, item_size};
 
 /// As many rows and entries as one item may have: moved to as many others, they fit into one transaction with its ledger.
 pub(super) const MAX_ROWS: usize = 49;
+/// A hundred entries with values of this size, keys and all, are less than the 1 MB of a query's page.
+const MAX_VALUE: usize = 4 * 1024;
 
 /// The keys of a row of the view.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +67,7 @@ pub(super) fn contributed(
         share.marks.extend(part.marks);
         share.labels.extend(part.labels);
     }
-    shares.values().try_for_each(|share| check_names(layout, share))?;
+    shares.values().try_for_each(|share| check_names(layout, share).and_then(|()| check_values(share)))?;
     bounded(shares)
 }
 
@@ -85,6 +87,17 @@ pub(super) fn projected(layout: &Layout, rows: Vec<Row>) -> Result<Shares, ViewE
 fn bounded(shares: Shares) -> Result<Shares, ViewError> {
     let rows = shares.values().map(|share| 1 + share.marks.len()).sum();
     if rows > MAX_ROWS { Err(ViewError::TooManyRows { rows, limit: MAX_ROWS }) } else { Ok(shares) }
+}
+
+/// The entries that a transaction may have to look at fit into one page of a query.
+fn check_values(share: &Share) -> Result<(), ViewError> {
+    for (mark, extreme) in &share.marks {
+        let bytes = item_size(&item([(&mark.name, extreme.value.clone())]));
+        if bytes > MAX_VALUE {
+            return Err(ViewError::LargeValue { name: mark.name.clone(), bytes, limit: MAX_VALUE });
+        }
+    }
+    Ok(())
 }
 
 /// An attribute of a row is used in one way.
@@ -135,6 +148,13 @@ mod tests {
             assert!(matches!(shares(vec![contribution]), Err(ViewError::Attribute { .. })), "{at}");
         }
         assert!(shares(vec![row().last("x", "1", text("a")).last("x", "2", text("b"))]).is_ok());
+    }
+
+    #[test]
+    fn last_values_are_bounded() {
+        let last = |bytes| shares(vec![Contribution::to("p", "s").last("x", "1", text("v".repeat(bytes)))]);
+        assert!(last(4_000).is_ok());
+        assert!(matches!(last(5_000), Err(ViewError::LargeValue { bytes: 5_001, .. })));
     }
 
     #[test]
