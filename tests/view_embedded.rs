@@ -148,15 +148,16 @@ async fn deliver(table: &DynamoDb, records: &[Value]) {
 }
 
 async fn check(table: &DynamoDb, embedded: &Embedded) {
-    let mia = leaderboard(table).reader().read("LEADERBOARD", "PET#mia").await.unwrap().expect("Mia has walked");
+    let mia =
+        leaderboard(table).reader().read("LEADERBOARD", "PET#mia").await.expect("readable").expect("Mia has walked");
     assert_eq!((mia.items(), mia.number("minutes")), (1.into(), 35.into()));
     assert_eq!(mia.value("longest").cloned(), Some(serde_dynamo::AttributeValue::N("35".into())));
-    let day = daily(table).reader().read("PET#mia", "SUMMARY#2026-11-21").await.unwrap().expect("a day");
+    let day = daily(table).reader().read("PET#mia", "SUMMARY#2026-11-21").await.expect("readable").expect("a day");
     assert_eq!((day.number("activities"), day.average("minutes", 1)), (1.into(), Some(Decimal::from(35))));
     assert_eq!(day.value("lastActivity"), Some(&text("WALK")), "the play is gone");
     let species = species(table).reader();
-    assert!(species.read("SPECIES", "cat").await.unwrap().is_none(), "the cat became a dog");
-    assert_eq!(species.read("SPECIES", "dog").await.unwrap().expect("two dogs").number("pets"), 2.into());
+    assert!(species.read("SPECIES", "cat").await.expect("readable").is_none(), "the cat became a dog");
+    assert_eq!(species.read("SPECIES", "dog").await.expect("readable").expect("two dogs").number("pets"), 2.into());
     let scan = embedded.dynamodb().scan().table_name("Views").filter_expression("begins_with(PK, :name)");
     let name = aws_sdk_dynamodb::types::AttributeValue::S("NAME#".into());
     let found = scan.expression_attribute_values(":name", name).send().await.expect("a scan");
@@ -195,7 +196,7 @@ async fn workers_side_by_side_lose_nothing() -> Result<(), EmbeddedError> {
     }
     let workers = stream.records.chunks(20).map(|batch| deliver(&table, batch));
     stream::iter(workers.collect::<Vec<_>>()).buffer_unordered(6).collect::<Vec<()>>().await;
-    let mia = leaderboard(&table).reader().read("LEADERBOARD", "PET#mia").await.unwrap().expect("a row");
+    let mia = leaderboard(&table).reader().read("LEADERBOARD", "PET#mia").await.expect("readable").expect("a row");
     assert_eq!((mia.items(), mia.number("minutes")), (120.into(), (119 * 120 / 2).into()));
     assert_eq!(mia.value("longest").cloned(), Some(serde_dynamo::AttributeValue::N("119".into())));
     embedded.stop().await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anabranch::{
     dispatch::Dispatcher,
-    handler::Skip,
+    handler::{Context, Deadline, Skip},
     record::{NewImage, Record},
     router::Router,
     sink::{
@@ -141,6 +141,26 @@ async fn endless_conflicts_are_a_retry() {
     assert_eq!((report.applied, report.redelivered), (0, 2));
     let reason = report.unfinished.expect("the first").cause.to_string();
     assert!(reason.contains("12 attempts") && reason.contains("`shards`"), "{reason}");
+}
+
+/// The transaction is done, and its answer never comes: a crash in the widest sense.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_never_comes_ends_at_the_deadline_and_counts_once() {
+    let mut asked = 0;
+    let table = Arc::new(memory().with_faults(move |operation, _| {
+        asked += usize::from(operation == Operation::Transact);
+        if asked == 1 { Fault::Hang } else { Fault::None }
+    }));
+    let view = aggregate(Arc::clone(&table));
+    let ours = dispatcher(view.clone());
+    let deadline = Deadline::after(std::time::Duration::from_secs(10));
+    let context = Context { deadline, ..Context::default() };
+    let payload = json!({ "Records": inserts(3) }).to_string().into_bytes();
+    let report = ours.dispatch(payload, &context).await.unwrap();
+    assert_eq!((report.applied, report.redelivered), (0, 3));
+    assert!(report.unfinished.unwrap().cause.to_string().contains("before the deadline"));
+    assert_eq!(dispatch(&ours, &inserts(3)).await.skipped.get(&Skip::Stale), Some(&3));
+    assert_eq!(view.reader().read("GROUP", "0").await.unwrap().unwrap().items(), 3.into());
 }
 
 #[tokio::test(start_paused = true)]
