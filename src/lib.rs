@@ -10,6 +10,7 @@ pub mod sink;
 pub mod source;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod view;
 
 #[cfg(feature = "lambda")]
 pub use source::lambda;

@@ -12,7 +12,9 @@ use anabranch::{
 async fn conforms() -> Result<(), EmbeddedError> {
     let embedded = Embedded::start().await?;
     embedded.create_table("Conformance", None).await?;
-    conformance::table(&DynamoDb::new(embedded.dynamodb(), "Conformance")).await;
+    let table = DynamoDb::new(embedded.dynamodb(), "Conformance");
+    conformance::table(&table).await;
+    conformance::transact_table(&table).await;
     embedded.stop().await
 }
 

@@ -7,7 +7,7 @@
 //! | Port | Adapters |
 //! |---|---|
 //! | [`DeadLetterSink`](dead_letter::DeadLetterSink) | [`Memory`](dead_letter::Memory), [`JsonLines`](dead_letter::JsonLines), `Sqs` (feature `sqs`) |
-//! | [`Table`](table::Table) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
+//! | [`Table`](table::Table), [`TransactTable`](table::TransactTable) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
 
 #[cfg(feature = "aws")]
 pub mod aws;

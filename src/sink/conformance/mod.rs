@@ -4,9 +4,11 @@
 
 mod dead_letter;
 mod table;
+mod transact;
 
 pub use dead_letter::dead_letter_sink;
 pub use table::table;
+pub use transact::transact_table;
 
 /// Numbers that look random and are the same for the same seed (xorshift).
 struct Noise(u64);

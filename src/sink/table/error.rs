@@ -28,7 +28,8 @@ pub enum TableError {
     /// The credentials are missing, expired, or do not allow the action.
     #[error(
         "access to table `{table}` is denied; allow `dynamodb:PutItem`, `dynamodb:DeleteItem`, \
-         `dynamodb:BatchWriteItem` and `dynamodb:GetItem` on it to the function's role"
+         `dynamodb:BatchWriteItem` and `dynamodb:GetItem` on it to the function's role, and for views \
+         `dynamodb:UpdateItem`, `dynamodb:BatchGetItem` and `dynamodb:Query`"
     )]
     Denied {
         /// The table.

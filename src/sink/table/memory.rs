@@ -1,5 +1,7 @@
 //! A table in memory, for tests, with faults on demand.
 
+mod transact;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt,
@@ -10,7 +12,7 @@ use futures_util::future::{BoxFuture, FutureExt, pending};
 use tokio::task::yield_now;
 
 use super::{
-    AttributeValue, BATCH_ROWS, Guard, Item, RowWrite, Table, TableError, Written,
+    AttributeValue, BATCH_ROWS, CancellationClass, Guard, Item, RowWrite, Table, TableError, Written,
     key::RowKey,
     size::{ITEM_LIMIT, item_size},
 };
@@ -18,7 +20,8 @@ use super::{
 /// A table in memory that keeps the rules of the real one: for tests of handlers.
 ///
 /// It refuses what DynamoDB refuses: rows without the key's attributes or with keys that are no string, number
-/// or binary, items over 400 KB, batches of more than 25 rows or with a row twice. [`Memory::with_faults`]
+/// or binary, items over 400 KB, batches of more than 25 rows or with a row twice, transactions of more than 100 actions
+/// or 4 MB, sums of more than 38 digits. [`Memory::with_faults`]
 /// makes requests fail, hang, or succeed without saying so.
 ///
 /// Every request gives way to other tasks before it takes effect, so that tests see what concurrency does.
@@ -40,6 +43,12 @@ pub enum Operation {
     Batch,
     /// A read.
     Read,
+    /// An action of a transaction.
+    Transact,
+    /// A key of a batch of reads.
+    ReadBatch,
+    /// A query, with the key of its partition.
+    Query,
 }
 
 /// What goes wrong with a request.
@@ -56,6 +65,8 @@ pub enum Fault {
     Hang,
     /// The row of a batch is handed back unprocessed; as [`Fault::None`] elsewhere.
     Unprocessed,
+    /// The transaction is cancelled, and this is the action's reason; as [`Fault::None`] elsewhere.
+    Cancelled(CancellationClass),
 }
 
 impl Memory {
@@ -93,7 +104,7 @@ impl Memory {
     async fn with_fault<R>(&self, fault: Fault, act: impl FnOnce() -> Result<R, TableError>) -> Result<R, TableError> {
         yield_now().await;
         match fault {
-            Fault::None | Fault::Unprocessed => act(),
+            Fault::None | Fault::Unprocessed | Fault::Cancelled(_) => act(),
             Fault::Before(error) => Err(error),
             Fault::After(error) => act().and(Err(error)),
             Fault::Hang => {
@@ -182,7 +193,7 @@ impl Table for Memory {
             let (mut left, mut worst) = (Vec::new(), Fault::None);
             for (at, write) in writes.iter().enumerate() {
                 match self.fault(Operation::Batch, write.key()) {
-                    Fault::None => {}
+                    Fault::None | Fault::Cancelled(_) => {}
                     Fault::Unprocessed => left.push(at),
                     fault => worst = fault,
                 }
@@ -224,6 +235,7 @@ mod tests {
     #[tokio::test]
     async fn conforms() {
         crate::sink::conformance::table(&Memory::new("T", ["PK", "SK"])).await;
+        crate::sink::conformance::transact_table(&Memory::new("T", ["PK", "SK"])).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,9 +2,10 @@
 //!
 //! - [`Table`] is the port: one guarded write, one batch of plain writes, one consistent read.
 //!   Adapters: [`Memory`] for tests and `DynamoDb` (feature `dynamodb`).
+//! - [`TransactTable`] adds transactions of [`Action`]s, batches of reads, and the first rows of a partition.
 //! - [`Guard`] is the version rule, the one place that says when a stored row is older.
 //! - [`by_row`], [`write_guarded`] and [`write_plain`] are what handlers build upon: one write per row, cut to
-//!   the service's limits, bounded, nothing dropped.
+//!   the service's limits, bounded, nothing dropped. [`transact`] and [`read_many`] are the same for transactions.
 //!
 //! ```
 //! use anabranch::sink::table::{Guard, Memory, RowWrite, Table, Written, item, text};
@@ -22,6 +23,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod action;
+mod backoff;
+mod decimal;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod error;
@@ -31,9 +35,14 @@ mod guarded;
 mod key;
 mod memory;
 mod plain;
+mod read;
 mod size;
+mod transact;
 mod write;
 
+pub use action::{Action, Condition, Effect, Update};
+pub(crate) use backoff::{MAX_ROUNDS, wait_after};
+pub use decimal::{Decimal, NotExact};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use error::{Cause, TableError};
@@ -42,8 +51,13 @@ pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub use memory::{Fault, Memory, Operation};
 pub use plain::write_plain;
+pub use read::read_many;
 pub use serde_dynamo::{AttributeValue, Item};
 pub use size::item_size;
+pub use transact::{
+    Cancellation, CancellationClass, Query, READ_ROWS, ReadBatch, TRANSACTION_ACTIONS, TRANSACTION_BYTES,
+    TransactError, TransactTable, query, transact,
+};
 pub use write::{Limits, RowWrite, Written, item, text};
 
 use std::sync::Arc;

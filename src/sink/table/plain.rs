@@ -1,24 +1,17 @@
 //! Many writes without guards, in batches.
 
-use std::{collections::hash_map::RandomState, hash::BuildHasher, time::Duration};
-
 use futures_util::{Stream, StreamExt, future::ready, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
     BATCH_ROWS, Limits, RowWrite, Table, TableError,
+    backoff::{MAX_ROUNDS, wait_after},
     guarded::{Gate, before},
     size::wire_size,
 };
 
 /// The most bytes that the body of one request may have, less what stands around the rows.
 const BATCH_BYTES: usize = 16 * 1024 * 1024 - 1024;
-/// How long to wait at most before the first repetition for unprocessed rows; twice that before the next.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// How often a row is sent if there is no deadline to end it.
-const MAX_ROUNDS: u32 = 12;
 
 /// Writes different rows in as few requests as the service allows, and yields what came of each row, with its
 /// index, batch by batch.
@@ -139,13 +132,6 @@ impl Batch {
     }
 }
 
-/// A random wait, up to twice as long after each round, so that many writers do not come back together.
-fn wait_after(round: u32) -> Duration {
-    let longest = FIRST_WAIT.saturating_mul(1 << (round - 1).min(16)).min(LONGEST_WAIT);
-    let random = RandomState::new().hash_one(round);
-    longest.mul_f64(random as f64 / u64::MAX as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -154,6 +140,7 @@ mod tests {
             Arc, Mutex,
             atomic::{AtomicUsize, Ordering},
         },
+        time::Duration,
     };
 
     use super::*;
@@ -271,15 +258,5 @@ mod tests {
         assert_eq!(sizes((0..51).map(put).collect()), [25, 25, 1]);
         assert_eq!(sizes(vec![heavy("a"); 25]), [11, 11, 3], "1.4 MB each");
         assert_eq!(sizes(Vec::new()), [0_usize; 0]);
-    }
-
-    #[test]
-    fn waits_grow_and_stay_bounded() {
-        for round in 1..40 {
-            assert!(wait_after(round) <= LONGEST_WAIT);
-        }
-        assert!((0..20).all(|_| wait_after(1) <= FIRST_WAIT));
-        let waits: std::collections::HashSet<_> = (0..20).map(|_| wait_after(6)).collect();
-        assert!(waits.len() > 1, "random");
     }
 }

@@ -12,7 +12,11 @@ pub(super) const ITEM_LIMIT: usize = 400 * 1024;
 ///
 /// AWS documents the sizes of numbers as approximate; they are rounded up here.
 pub fn item_size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+    item.iter().map(|(name, value)| attribute_size(name, value)).sum()
+}
+
+pub(super) fn attribute_size(name: &str, value: &AttributeValue) -> usize {
+    name.len() + value_size(value)
 }
 
 fn value_size(value: &AttributeValue) -> usize {

@@ -2,14 +2,20 @@
 
 mod batch;
 mod error;
+mod transact;
 
 use std::{collections::HashMap, sync::Arc};
 
 use aws_config::Region;
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, KeysAndAttributes},
+};
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::{Guard, Item, RowWrite, Table, TableError, Written};
+use super::{
+    Action, Guard, Item, Query, ReadBatch, RowWrite, Table, TableError, TransactError, TransactTable, Written,
+};
 use crate::sink::aws;
 
 /// A table behind the DynamoDB API.
@@ -75,6 +81,48 @@ impl DynamoDb {
         let get = self.client.get_item().table_name(&*self.name).set_key(Some(key.into())).consistent_read(true);
         let answer = get.send().await.map_err(|error| error::table_error(&self.name, &error))?;
         Ok(answer.item.map(|row: HashMap<_, _>| row.into()))
+    }
+
+    async fn together(&self, actions: &[Action]) -> Result<(), TransactError> {
+        let items = actions.iter().map(|action| transact::request(&self.name, action)).collect();
+        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
+        sent.map(|_| ()).map_err(|error| transact::transact_error(&self.name, error))
+    }
+
+    async fn get_batch(&self, keys: &[Item]) -> Result<ReadBatch, TableError> {
+        let wanted = keys.iter().cloned().map(HashMap::from).collect();
+        let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
+        let request = self.client.batch_get_item().request_items(&*self.name, wanted.expect("the keys are set"));
+        let answer = request.send().await.map_err(|error| error::table_error(&self.name, &error))?;
+        let rows = answer.responses.unwrap_or_default().into_values().flatten().map(Item::from).collect();
+        let left = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys);
+        Ok(ReadBatch { rows, left: transact::left(keys, left.map(Item::from).collect()) })
+    }
+
+    async fn first(&self, query: Query) -> Result<Vec<Item>, TableError> {
+        let mut request = self.client.query().table_name(&*self.name).consistent_read(true);
+        for (name, value) in query.partition.into_inner() {
+            request = request.key_condition_expression("#partition = :partition");
+            request = request.expression_attribute_names("#partition", name);
+            request = request.expression_attribute_values(":partition", value.into());
+        }
+        let request = request.scan_index_forward(!query.descending).limit(query.limit.into());
+        let answer = request.send().await.map_err(|error| error::table_error(&self.name, &error))?;
+        Ok(answer.items.unwrap_or_default().into_iter().map(Item::from).collect())
+    }
+}
+
+impl TransactTable for DynamoDb {
+    fn transact<'a>(&'a self, actions: &'a [Action]) -> BoxFuture<'a, Result<(), TransactError>> {
+        self.together(actions).boxed()
+    }
+
+    fn read_batch<'a>(&'a self, keys: &'a [Item]) -> BoxFuture<'a, Result<ReadBatch, TableError>> {
+        self.get_batch(keys).boxed()
+    }
+
+    fn query(&self, query: Query) -> BoxFuture<'_, Result<Vec<Item>, TableError>> {
+        self.first(query).boxed()
     }
 }
 

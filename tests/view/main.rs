@@ -1,0 +1,6 @@
+//! Views against the table recomputed from scratch, whatever goes wrong on the way.
+
+mod histories;
+mod named;
+mod requests;
+mod world;
