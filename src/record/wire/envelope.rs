@@ -1,16 +1,20 @@
 //! Reads the envelope of one record and skips its images by their structure.
+//!
+//! Written for what Lambda delivers: each field is first tried as compact JSON, by its literal text, and only then as
+//! JSON in general.
 
-use std::{borrow::Cow, str};
+use std::{borrow::Cow, ops::Range, str};
 
 use super::{
     error::{Kind, RecordReason},
+    field::{Field, Fields},
     members::Members,
-    raw::{Envelope, EventName, NO_SIZE, ViewType},
-    scan::{skip_space, string_end},
+    raw::{Envelope, EventName, ViewType},
+    recover::is_sequence_number,
+    scan::{number_length, skip_space, string_length},
     skip,
     span::Span,
     text::unescape,
-    timestamp::Timestamp,
 };
 
 /// Why a record was not read, and where.
@@ -22,7 +26,7 @@ pub(super) struct Fault {
 
 #[derive(Debug)]
 pub(super) enum FaultReason {
-    /// The JSON itself is broken; [`diagnose`](super::diagnose) finds out how.
+    /// The JSON itself is broken; [`UnreadableRecord`](super::UnreadableRecord) finds out how.
     Structure,
     /// The JSON may be well-formed, the record is not.
     Meaning(RecordReason),
@@ -34,6 +38,11 @@ impl Fault {
         Box::new(Self { at, reason: FaultReason::Meaning(reason) })
     }
 
+    #[cold]
+    fn structure(at: usize) -> Box<Self> {
+        Box::new(Self { at, reason: FaultReason::Structure })
+    }
+
     /// The same fault with its offset counted from `start`.
     pub(super) fn from(self, start: usize) -> Self {
         Self { at: self.at - start, ..self }
@@ -42,390 +51,329 @@ impl Fault {
 
 type Read<T> = Result<T, Box<Fault>>;
 
-/// A record's envelope.
-pub(super) struct Found {
-    pub(super) envelope: Envelope,
-    /// Behind the closing brace.
-    pub(super) end: usize,
-    /// Whether a string of the envelope has escapes to resolve.
-    pub(super) escaped: bool,
+/// Reads the record that begins at `start` into a blank envelope; the offset behind it is handed back.
+pub(super) fn read(body: &[u8], start: usize, envelope: &mut Envelope) -> Read<usize> {
+    let mut reader = Reader { body, envelope, seen: 0 };
+    let after = reader.record(&body[start..])?;
+    let end = reader.offset(after);
+    reader.envelope.record = Span::new(start, end);
+    reader.check(start)?;
+    Ok(end)
 }
 
-/// Reads the record whose opening brace stands at `start`.
-pub(super) fn read(bytes: &[u8], start: usize, position: u32) -> Read<Found> {
-    let mut reader =
-        Reader { bytes, at: start, value: start, seen: 0, escaped: false, name: None, envelope: blank(position) };
-    reader.record()?;
-    reader.envelope.record = Span::new(start, reader.at);
-    Ok(Found { envelope: reader.checked(start)?, end: reader.at, escaped: reader.escaped })
-}
-
-fn blank(position: u32) -> Envelope {
-    Envelope {
-        record: Span::default(),
-        event_id: Span::default(),
-        sequence_number: Span::default(),
-        source_arn: Span::default(),
-        region: Span::default(),
-        principal: Span::default(),
-        keys: Span::default(),
-        new_image: Span::default(),
-        old_image: Span::default(),
-        created_at: None,
-        size_bytes: NO_SIZE,
-        position,
-        event_name: EventName::Insert,
-        view_type: None,
-        by_service: false,
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Where the value of the last key begins.
-    value: usize,
-    /// One bit for each known field that was there.
+struct Reader<'a, 'e> {
+    body: &'a [u8],
+    envelope: &'e mut Envelope,
+    /// One bit for each field that was there: two of a kind mean that two records ran together.
     seen: u32,
-    escaped: bool,
-    name: Option<EventName>,
-    envelope: Envelope,
 }
 
-/// The fields that are read, as bits: two of a kind mean that two records ran together.
-#[derive(Clone, Copy)]
-enum Field {
-    EventId,
-    EventName,
-    EventSource,
-    Region,
-    SourceArn,
-    UserIdentity,
-    Change,
-    CreatedAt,
-    Keys,
-    NewImage,
-    OldImage,
-    SequenceNumber,
-    SizeBytes,
-    ViewType,
-}
-
-impl Field {
-    const ALL: [(Self, &'static str); 14] = [
-        (Self::EventId, "eventID"),
-        (Self::EventName, "eventName"),
-        (Self::EventSource, "eventSource"),
-        (Self::Region, "awsRegion"),
-        (Self::SourceArn, "eventSourceARN"),
-        (Self::UserIdentity, "userIdentity"),
-        (Self::Change, "dynamodb"),
-        (Self::CreatedAt, "ApproximateCreationDateTime"),
-        (Self::Keys, "Keys"),
-        (Self::NewImage, "NewImage"),
-        (Self::OldImage, "OldImage"),
-        (Self::SequenceNumber, "SequenceNumber"),
-        (Self::SizeBytes, "SizeBytes"),
-        (Self::ViewType, "StreamViewType"),
-    ];
-
-    fn of_record(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"eventID" => Self::EventId,
-            b"eventName" => Self::EventName,
-            b"eventSource" => Self::EventSource,
-            b"awsRegion" => Self::Region,
-            b"eventSourceARN" => Self::SourceArn,
-            b"userIdentity" => Self::UserIdentity,
-            b"dynamodb" => Self::Change,
-            _ => return None,
-        })
+impl<'a> Reader<'a, '_> {
+    fn record(&mut self, rest: &'a [u8]) -> Read<&'a [u8]> {
+        self.expect_kind(rest, Kind::Object)?;
+        self.members(&rest[1..], Fields::OfRecord)
     }
 
-    fn of_change(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"ApproximateCreationDateTime" => Self::CreatedAt,
-            b"Keys" => Self::Keys,
-            b"NewImage" => Self::NewImage,
-            b"OldImage" => Self::OldImage,
-            b"SequenceNumber" => Self::SequenceNumber,
-            b"SizeBytes" => Self::SizeBytes,
-            b"StreamViewType" => Self::ViewType,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        Self::ALL[self as usize].1
-    }
-}
-
-impl<'a> Reader<'a> {
-    fn record(&mut self) -> Read<()> {
-        self.expect_kind(Kind::Object, "an object")?;
-        let mut more = self.open_object()?;
-        while more {
-            match Field::of_record(&self.key()?) {
-                Some(Field::Change) => self.change()?,
-                Some(field) => self.record_field(field)?,
-                None => self.skip()?,
-            }
-            more = self.next_member()?;
+    /// Reads the members of an object, from behind its opening brace to behind its closing one.
+    #[inline(always)]
+    fn members(&mut self, rest: &'a [u8], fields: Fields) -> Read<&'a [u8]> {
+        let Some(mut key) = self.first_key(rest)? else {
+            return Ok(&skip_space(rest)[1..]);
+        };
+        loop {
+            let (field, value) = match fields.short_key(key) {
+                Some(found) => found,
+                None => self.any_key(key, fields)?,
+            };
+            self.once(field, value)?;
+            let after = self.field(field, value)?;
+            key = match after {
+                [b',', b'"', key @ ..] => key,
+                [b'}', after @ ..] => return Ok(after),
+                _ => match self.next_key(after)? {
+                    Next::Key(key) => key,
+                    Next::End(after) => return Ok(after),
+                },
+            };
         }
-        Ok(())
     }
 
-    fn record_field(&mut self, field: Field) -> Read<()> {
-        self.once(field)?;
+    /// Reads the value of a field; what follows it is handed back.
+    #[inline(always)]
+    fn field(&mut self, field: Field, value: &'a [u8]) -> Read<&'a [u8]> {
         match field {
-            Field::EventId => self.envelope.event_id = self.string(field)?,
-            Field::Region => self.envelope.region = self.string(field)?,
-            Field::SourceArn => self.envelope.source_arn = self.string(field)?,
-            Field::EventName => {
-                let name = self.word(field)?;
-                self.name = name
-                    .map(|name| EventName::parse(&name).ok_or(RecordReason::UnknownEventName))
-                    .transpose()
-                    .map_err(|reason| self.fault(reason))?;
+            Field::EventId => self.text(value, |envelope, span| envelope.event_id = span),
+            Field::Region => self.text(value, |envelope, span| envelope.region = span),
+            Field::SourceArn => self.text(value, |envelope, span| envelope.source_arn = span),
+            Field::SequenceNumber => self.sequence_number(value),
+            Field::EventName => self.event_name(value),
+            Field::EventSource => self.event_source(value),
+            Field::ViewType => self.view_type(value),
+            Field::Keys => self.image(value, |envelope, span| envelope.keys = span),
+            Field::NewImage => self.image(value, |envelope, span| envelope.new_image = span),
+            Field::OldImage => self.image(value, |envelope, span| envelope.old_image = span),
+            Field::CreatedAt => self.number(value, |envelope, span| envelope.created_at = span),
+            Field::SizeBytes => self.number(value, |envelope, span| envelope.size_bytes = span),
+            Field::Change => self.change(value),
+            Field::UserIdentity => self.identity(value),
+            Field::Other => self.skip(value),
+        }
+    }
+
+    #[inline(never)]
+    fn change(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        if let Some(after) = value.strip_prefix(b"null") {
+            return Ok(after);
+        }
+        self.expect_kind(value, Kind::Object)?;
+        self.members(&value[1..], Fields::OfChange)
+    }
+
+    /// A string that is kept as it is, or null.
+    #[inline(always)]
+    fn text(&mut self, value: &'a [u8], keep: impl Fn(&mut Envelope, Span)) -> Read<&'a [u8]> {
+        let (span, after) = self.any_text(value)?;
+        keep(self.envelope, span.map_or(Span::default(), |span| Span::new(span.start, span.end)));
+        Ok(after)
+    }
+
+    /// The same, if it is long, has escapes, is not ASCII, or no string.
+    #[cold]
+    fn any_text(&mut self, value: &'a [u8]) -> Read<(Option<Range<usize>>, &'a [u8])> {
+        if let Some(after) = value.strip_prefix(b"null") {
+            return Ok((None, after));
+        }
+        self.expect_kind(value, Kind::String)?;
+        let content = &value[1..];
+        let length = string_length(content).ok_or_else(|| Fault::structure(self.offset(value)))?;
+        let raw = str::from_utf8(&content[..length.bytes]).ok();
+        if raw.and_then(unescape).is_none() {
+            return Err(self.fault(value, RecordReason::BadText));
+        }
+        self.envelope.escaped |= length.escaped;
+        let start = self.offset(content);
+        Ok((Some(start..start + length.bytes), &content[length.bytes + 1..]))
+    }
+
+    /// A string of which only the content matters, with its escapes resolved, or null.
+    #[cold]
+    fn word(&mut self, value: &'a [u8]) -> Read<(Option<Cow<'a, [u8]>>, &'a [u8])> {
+        let (span, after) = self.any_text(value)?;
+        Ok((span.map(|span| resolved(&self.body[span])), after))
+    }
+
+    #[inline(always)]
+    fn sequence_number(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        let after = self.text(value, |envelope, span| envelope.sequence_number = span)?;
+        let span = self.envelope.sequence_number;
+        // Digits can be escaped, too.
+        if span.is_absent() || is_sequence_number(&resolved(&self.body[span.range()])) {
+            return Ok(after);
+        }
+        Err(self.fault(value, RecordReason::BadSequenceNumber))
+    }
+
+    #[inline(always)]
+    fn event_name(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        let (name, after) = match value {
+            [b'"', b'I', b'N', b'S', b'E', b'R', b'T', b'"', after @ ..] => (EventName::Insert, after),
+            [b'"', b'M', b'O', b'D', b'I', b'F', b'Y', b'"', after @ ..] => (EventName::Modify, after),
+            [b'"', b'R', b'E', b'M', b'O', b'V', b'E', b'"', after @ ..] => (EventName::Remove, after),
+            _ => return self.any_event_name(value),
+        };
+        self.envelope.event_name = Some(name);
+        Ok(after)
+    }
+
+    #[cold]
+    fn any_event_name(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        let (name, after) = self.word(value)?;
+        if let Some(name) = name {
+            let name = EventName::parse(&name).ok_or_else(|| self.fault(value, RecordReason::UnknownEventName))?;
+            self.envelope.event_name = Some(name);
+        }
+        Ok(after)
+    }
+
+    #[inline(always)]
+    fn event_source(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        match value.strip_prefix(b"\"aws:dynamodb\"") {
+            Some(after) => Ok(after),
+            None => self.any_event_source(value),
+        }
+    }
+
+    #[cold]
+    fn any_event_source(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        match self.word(value)? {
+            (Some(source), _) if *source != *b"aws:dynamodb" => Err(self.fault(value, RecordReason::OtherService)),
+            (_, after) => Ok(after),
+        }
+    }
+
+    #[inline(always)]
+    fn view_type(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        if let Some(after) = value.strip_prefix(b"\"NEW_AND_OLD_IMAGES\"") {
+            self.envelope.view_type = Some(ViewType::NewAndOldImages);
+            return Ok(after);
+        }
+        self.any_view_type(value)
+    }
+
+    #[inline(never)]
+    fn any_view_type(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        let (name, after) = self.word(value)?;
+        if let Some(name) = name {
+            let name = ViewType::parse(&name).ok_or_else(|| self.fault(value, RecordReason::UnknownViewType))?;
+            self.envelope.view_type = Some(name);
+        }
+        Ok(after)
+    }
+
+    /// A number, or null. It is read when it is asked for.
+    #[inline(always)]
+    fn number(&mut self, value: &'a [u8], keep: impl Fn(&mut Envelope, Span)) -> Read<&'a [u8]> {
+        let length = match value {
+            [b'-' | b'0'..=b'9', ..] => number_length(value),
+            _ => match value.strip_prefix(b"null") {
+                Some(after) => return Ok(after),
+                None => return self.expect_kind(value, Kind::Number).map(|()| value),
+            },
+        };
+        let start = self.offset(value);
+        keep(self.envelope, Span::new(start, start + length));
+        Ok(&value[length..])
+    }
+
+    /// An image, or null. One without attributes counts as none: items have keys.
+    #[inline(always)]
+    fn image(&mut self, value: &'a [u8], keep: impl Fn(&mut Envelope, Span)) -> Read<&'a [u8]> {
+        let [b'{', inside @ ..] = value else {
+            return match value.strip_prefix(b"null") {
+                Some(after) => Ok(after),
+                None => self.expect_kind(value, Kind::Object).map(|()| value),
+            };
+        };
+        let after = skip::item(inside).ok_or_else(|| Fault::structure(self.offset(value)))?;
+        if skip_space(inside).first() != Some(&b'}') {
+            keep(self.envelope, Span::new(self.offset(value), self.offset(after)));
+        }
+        Ok(after)
+    }
+
+    #[inline(always)]
+    fn skip(&self, value: &'a [u8]) -> Read<&'a [u8]> {
+        skip::value(value).ok_or_else(|| Fault::structure(self.offset(value)))
+    }
+
+    #[cold]
+    fn identity(&mut self, value: &'a [u8]) -> Read<&'a [u8]> {
+        if let Some(after) = value.strip_prefix(b"null") {
+            return Ok(after);
+        }
+        self.expect_kind(value, Kind::Object)?;
+        let mut members = Members::of(self.body, self.offset(value));
+        while let Some((name, at)) = members.next_key().map_err(Fault::structure)? {
+            let value = &self.body[at..];
+            match &*name {
+                "type" | "Type" => {
+                    self.envelope.by_service = self.word(value)?.0.is_some_and(|kind| *kind == *b"Service")
+                }
+                "principalId" | "PrincipalId" => {
+                    let (span, _) = self.any_text(value)?;
+                    self.envelope.principal = span.map_or(Span::default(), |span| Span::new(span.start, span.end));
+                }
+                _ => {}
             }
-            Field::EventSource => {
-                if self.word(field)?.is_some_and(|source| *source != *b"aws:dynamodb") {
-                    return Err(self.fault(RecordReason::OtherService));
+            members.skip_value().map_err(Fault::structure)?;
+        }
+        Ok(&self.body[members.offset()..])
+    }
+
+    /// Behind the opening quote of the first key, or nothing in an empty object.
+    #[inline(always)]
+    fn first_key(&self, rest: &'a [u8]) -> Read<Option<&'a [u8]>> {
+        match skip_space(rest) {
+            [b'"', key @ ..] => Ok(Some(key)),
+            [b'}', ..] => Ok(None),
+            rest => Err(Fault::structure(self.offset(rest))),
+        }
+    }
+
+    /// From behind a value to behind the opening quote of the next key, or behind the closing brace.
+    #[inline(never)]
+    fn next_key(&self, rest: &'a [u8]) -> Read<Next<'a>> {
+        let rest = skip_space(rest);
+        match rest {
+            [b'}', after @ ..] => return Ok(Next::End(after)),
+            [b',', after @ ..] => {
+                if let [b'"', key @ ..] = skip_space(after) {
+                    return Ok(Next::Key(key));
                 }
             }
-            _ => self.identity()?,
+            _ => {}
         }
-        Ok(())
+        Err(Fault::structure(self.offset(rest)))
     }
 
-    fn change(&mut self) -> Read<()> {
-        self.once(Field::Change)?;
-        if self.null() {
-            return Ok(());
-        }
-        self.expect_kind(Kind::Object, "an object")?;
-        let mut more = self.open_object()?;
-        while more {
-            match Field::of_change(&self.key()?) {
-                Some(field) => self.change_field(field)?,
-                None => self.skip()?,
-            }
-            more = self.next_member()?;
-        }
-        Ok(())
+    /// Reads a key from behind its opening quote: its field, and its value.
+    #[inline(never)]
+    fn any_key(&self, key: &'a [u8], fields: Fields) -> Read<(Field, &'a [u8])> {
+        let broken = || Fault::structure(self.offset(key));
+        let (raw, after) = key.split_at(string_length(key).ok_or_else(broken)?.bytes);
+        let value = skip_space(&after[1..]).strip_prefix(b":").ok_or_else(broken)?;
+        Ok((fields.of(&resolved(raw)), skip_space(value)))
     }
 
-    fn change_field(&mut self, field: Field) -> Read<()> {
-        self.once(field)?;
-        match field {
-            Field::Keys => self.envelope.keys = self.image()?,
-            Field::NewImage => self.envelope.new_image = self.image()?,
-            Field::OldImage => self.envelope.old_image = self.image()?,
-            Field::SequenceNumber => self.sequence_number()?,
-            Field::CreatedAt => self.envelope.created_at = self.created_at()?,
-            Field::SizeBytes => self.envelope.size_bytes = self.size_bytes()?,
-            _ => {
-                let name = self.word(field)?;
-                self.envelope.view_type = name
-                    .map(|name| ViewType::parse(&name).ok_or(RecordReason::UnknownViewType))
-                    .transpose()
-                    .map_err(|reason| self.fault(reason))?;
-            }
+    #[inline(always)]
+    fn once(&mut self, field: Field, value: &'a [u8]) -> Read<()> {
+        if self.seen & field.bit() != 0 {
+            return Err(self.fault(value, RecordReason::Duplicate { field: field.name() }));
         }
+        self.seen |= field.bit();
         Ok(())
     }
 
     /// What a record needs before anybody can handle it.
-    fn checked(&self, start: usize) -> Read<Envelope> {
-        let missing = |field: Field| {
-            Box::new(Fault { at: start, reason: FaultReason::Meaning(RecordReason::Missing { field: field.name() }) })
-        };
-        let event_name = self.name.ok_or_else(|| missing(Field::EventName))?;
+    fn check(&self, start: usize) -> Read<()> {
+        let missing = |field: Field| Err(Fault::meaning(start, RecordReason::Missing { field: field.name() }));
+        if self.envelope.event_name.is_none() {
+            return missing(Field::EventName);
+        }
         if self.envelope.sequence_number.is_absent() {
-            return Err(missing(Field::SequenceNumber));
+            return missing(Field::SequenceNumber);
         }
-        Ok(Envelope { event_name, ..self.envelope })
-    }
-
-    fn sequence_number(&mut self) -> Read<()> {
-        let span = self.string(Field::SequenceNumber)?;
-        if !span.is_absent() {
-            let digits = resolved(&self.bytes[span.range()]);
-            if digits.is_empty() || digits.len() > 40 || !digits.iter().all(u8::is_ascii_digit) {
-                return Err(self.fault(RecordReason::BadSequenceNumber));
-            }
-        }
-        self.envelope.sequence_number = span;
         Ok(())
     }
 
-    fn created_at(&mut self) -> Read<Option<Timestamp>> {
-        let Some(text) = self.number()? else {
-            return Ok(None);
-        };
-        match Timestamp::parse_seconds(text) {
-            Some(time) => Ok(Some(time)),
-            None => Err(self.fault(RecordReason::BadTime)),
-        }
-    }
-
-    fn size_bytes(&mut self) -> Read<u64> {
-        let Some(text) = self.number()? else {
-            return Ok(NO_SIZE);
-        };
-        text.parse().map_err(|_| self.fault(RecordReason::BadSize))
-    }
-
-    /// A number, or null.
-    fn number(&mut self) -> Read<Option<&'a str>> {
-        if self.null() {
-            return Ok(None);
-        }
-        self.expect_kind(Kind::Number, "a number")?;
-        let start = self.at;
-        self.at = skip::number(self.bytes, start);
-        Ok(Some(str::from_utf8(&self.bytes[start..self.at]).expect("the characters of numbers are ASCII")))
-    }
-
-    /// An image, or null. One without attributes counts as none.
-    fn image(&mut self) -> Read<Span> {
-        if self.null() {
-            return Ok(Span::default());
-        }
-        self.expect_kind(Kind::Object, "an object")?;
-        let start = self.at;
-        self.skip()?;
-        let empty = self.bytes[skip_space(self.bytes, start + 1)] == b'}';
-        Ok(if empty { Span::default() } else { Span::new(start, self.at) })
-    }
-
-    fn identity(&mut self) -> Read<()> {
-        if self.null() {
-            return Ok(());
-        }
-        self.expect_kind(Kind::Object, "an object")?;
-        let mut members = Members::of(self.bytes, self.at);
-        while let Some((name, at)) = members.next_key().map_err(structure)? {
-            (self.at, self.value) = (at, at);
-            match &*name {
-                "type" | "Type" => {
-                    self.envelope.by_service = self.word(Field::UserIdentity)?.is_some_and(|kind| *kind == *b"Service");
-                }
-                "principalId" | "PrincipalId" => self.envelope.principal = self.string(Field::UserIdentity)?,
-                _ => {}
-            }
-            members.skip_value().map_err(structure)?;
-        }
-        self.at = members.offset();
-        Ok(())
-    }
-
-    /// The span of a string's content, which is valid UTF-8 with valid escapes, or of nothing for null.
-    fn string(&mut self, field: Field) -> Read<Span> {
-        let Some((span, escaped)) = self.token(field)? else {
-            return Ok(Span::default());
-        };
-        self.escaped |= escaped;
-        match str::from_utf8(&self.bytes[span.clone()]) {
-            Ok(raw) if !escaped || unescape(raw).is_some() => Ok(Span::new(span.start, span.end)),
-            _ => Err(self.fault(RecordReason::BadText)),
-        }
-    }
-
-    /// A string of which only the content matters.
-    fn word(&mut self, field: Field) -> Read<Option<Cow<'a, [u8]>>> {
-        let Some((span, escaped)) = self.token(field)? else {
-            return Ok(None);
-        };
-        let raw = &self.bytes[span];
-        Ok(Some(if escaped { resolved(raw) } else { Cow::Borrowed(raw) }))
-    }
-
-    fn token(&mut self, _: Field) -> Read<Option<(std::ops::Range<usize>, bool)>> {
-        if self.null() {
-            return Ok(None);
-        }
-        self.expect_kind(Kind::String, "a string")?;
-        let start = self.at + 1;
-        let end = string_end(self.bytes, start).ok_or_else(|| structure(start))?;
-        self.at = end.quote + 1;
-        Ok(Some((start..end.quote, end.escaped)))
-    }
-
-    fn null(&mut self) -> bool {
-        let end = skip::literal(self.bytes, self.at, b"null");
-        self.at = end.unwrap_or(self.at);
-        end.is_some()
-    }
-
-    fn expect_kind(&self, expected: Kind, name: &'static str) -> Read<()> {
-        let found = Kind::of(&self.bytes[self.at.min(self.bytes.len())..]);
-        match found {
-            _ if found == expected => Ok(()),
-            Kind::Nothing | Kind::Other => Err(structure(self.at)),
-            _ => Err(self.fault(RecordReason::WrongKind { expected: name, found })),
-        }
-    }
-
-    fn skip(&mut self) -> Read<()> {
-        self.at = skip::value(self.bytes, self.at).ok_or_else(|| structure(self.at))?;
-        Ok(())
-    }
-
-    /// From an opening brace to the first key, or behind the closing brace of an empty object.
-    fn open_object(&mut self) -> Read<bool> {
-        self.at = skip_space(self.bytes, self.at + 1);
-        let empty = self.bytes.get(self.at) == Some(&b'}');
-        self.at += usize::from(empty);
-        Ok(!empty)
-    }
-
-    /// From behind a value to the next key, or behind the closing brace.
-    fn next_member(&mut self) -> Read<bool> {
-        let at = skip_space(self.bytes, self.at);
-        match self.bytes.get(at) {
-            Some(b',') => self.at = skip_space(self.bytes, at + 1),
-            Some(b'}') => self.at = at + 1,
-            _ => return Err(structure(at)),
-        }
-        Ok(self.bytes[at] == b',')
-    }
-
-    /// Reads a key and stops at its value.
-    fn key(&mut self) -> Read<Cow<'a, [u8]>> {
-        if self.bytes.get(self.at) != Some(&b'"') {
-            return Err(structure(self.at));
-        }
-        let start = self.at + 1;
-        let end = string_end(self.bytes, start).ok_or_else(|| structure(start))?;
-        let colon = skip_space(self.bytes, end.quote + 1);
-        if self.bytes.get(colon) != Some(&b':') {
-            return Err(structure(colon));
-        }
-        self.at = skip_space(self.bytes, colon + 1);
-        self.value = self.at;
-        let raw = &self.bytes[start..end.quote];
-        Ok(if end.escaped { resolved(raw) } else { Cow::Borrowed(raw) })
-    }
-
-    fn once(&mut self, field: Field) -> Read<()> {
-        let bit = 1 << field as u32;
-        if self.seen & bit != 0 {
-            return Err(self.fault(RecordReason::Duplicate { field: field.name() }));
-        }
-        self.seen |= bit;
-        Ok(())
+    #[inline(always)]
+    fn expect_kind(&self, value: &'a [u8], expected: Kind) -> Read<()> {
+        let found = Kind::of(value);
+        if found == expected { Ok(()) } else { Err(self.wrong_kind(value, expected, found)) }
     }
 
     #[cold]
-    fn fault(&self, reason: RecordReason) -> Box<Fault> {
-        Fault::meaning(self.value, reason)
+    fn wrong_kind(&self, value: &'a [u8], expected: Kind, found: Kind) -> Box<Fault> {
+        match found {
+            Kind::Nothing | Kind::Other => Fault::structure(self.offset(value)),
+            _ => self.fault(value, RecordReason::WrongKind { expected, found }),
+        }
+    }
+
+    #[cold]
+    fn fault(&self, value: &'a [u8], reason: RecordReason) -> Box<Fault> {
+        Fault::meaning(self.offset(value), reason)
+    }
+
+    #[inline(always)]
+    fn offset(&self, rest: &[u8]) -> usize {
+        self.body.len() - rest.len()
     }
 }
 
-#[cold]
-fn structure(at: usize) -> Box<Fault> {
-    Box::new(Fault { at, reason: FaultReason::Structure })
+enum Next<'a> {
+    Key(&'a [u8]),
+    End(&'a [u8]),
 }
 
 /// A string with its escapes resolved; one that cannot be is left as it is and then matches nothing.
@@ -438,21 +386,17 @@ fn resolved(raw: &[u8]) -> Cow<'_, [u8]> {
 
 /// Moves a record whose envelope has escapes to a buffer of its own: the record as it came, followed by its strings with
 /// the escapes resolved.
-pub(super) fn resolve(bytes: &[u8], mut envelope: Envelope) -> (Vec<u8>, Envelope) {
+pub(super) fn resolve(bytes: &[u8], envelope: &mut Envelope) -> Vec<u8> {
     let record = envelope.record;
     let mut buffer = bytes[record.range()].to_vec();
-    let Envelope { event_id, sequence_number, source_arn, region, principal, keys, new_image, old_image, .. } =
-        &mut envelope;
-    for span in [event_id, sequence_number, source_arn, region, principal] {
+    for span in envelope.spans() {
         *span = span.rebased(record.start());
+    }
+    for span in envelope.texts() {
         if let Cow::Owned(text) = resolved(&buffer[span.range()]) {
             *span = Span::new(buffer.len(), buffer.len() + text.len());
             buffer.extend_from_slice(&text);
         }
     }
-    for span in [keys, new_image, old_image] {
-        *span = span.rebased(record.start());
-    }
-    envelope.record = record.rebased(record.start());
-    (buffer, envelope)
+    buffer
 }

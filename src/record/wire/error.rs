@@ -173,7 +173,7 @@ pub enum RecordReason {
     #[error("expected {expected}, found {found}")]
     WrongKind {
         /// What it has to be.
-        expected: &'static str,
+        expected: Kind,
         /// What it is.
         found: Kind,
     },
@@ -198,12 +198,6 @@ pub enum RecordReason {
     /// A sequence number that is not 1 to 40 digits.
     #[error("the sequence number is not 1 to 40 digits")]
     BadSequenceNumber,
-    /// A time that is no number of seconds within the years 1678 to 2262.
-    #[error("the time is not a number of seconds since 1970")]
-    BadTime,
-    /// A size that is no whole number of bytes.
-    #[error("the size is not a whole number of bytes")]
-    BadSize,
     /// A record of another service among those of the stream.
     #[error("the event source is not `aws:dynamodb`")]
     OtherService,
@@ -225,7 +219,6 @@ impl RecordReason {
                 "the payload was damaged on its way, or was not written by a JSON library"
             }
             Self::OtherService => "map this function to a DynamoDB stream only",
-            Self::BadTime | Self::BadSize => return None,
         })
     }
 }

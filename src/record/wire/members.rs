@@ -1,9 +1,9 @@
 //! The members of a JSON object, one by one: for the parts of a payload where speed does not matter.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range, str};
 
 use super::{
-    scan::{skip_space, string_end},
+    scan::{skip_space, string_length},
     skip,
     text::unescape,
 };
@@ -13,7 +13,7 @@ pub(super) struct Member<'a> {
     /// The key; one that is not valid text reads as empty.
     pub(super) name: Cow<'a, str>,
     /// Where the value begins and ends.
-    pub(super) value: std::ops::Range<usize>,
+    pub(super) value: Range<usize>,
 }
 
 /// Reads an object member by member.
@@ -27,7 +27,7 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     /// The members of the object whose opening brace stands at `at`.
     pub(super) fn of(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at: at + 1, first: true }
+        Self { bytes, at: (at + 1).min(bytes.len()), first: true }
     }
 
     /// The members that follow a value which ends at `at`.
@@ -42,39 +42,34 @@ impl<'a> Members<'a> {
 
     /// The key of the next member, with the offset of its value left to be skipped; nothing at the closing brace.
     pub(super) fn next_key(&mut self) -> Result<Option<(Cow<'a, str>, usize)>, usize> {
-        self.at = skip_space(self.bytes, self.at);
-        match self.bytes.get(self.at) {
-            Some(b'}') => {
-                self.at += 1;
+        let rest = skip_space(&self.bytes[self.at..]);
+        self.stand_at(rest);
+        let rest = match rest {
+            [b'}', after @ ..] => {
+                self.stand_at(after);
                 return Ok(None);
             }
-            Some(b',') if !self.first => self.at = skip_space(self.bytes, self.at + 1),
-            Some(_) if self.first => {}
+            [b',', after @ ..] if !self.first => skip_space(after),
+            [_, ..] if self.first => rest,
             _ => return Err(self.at),
-        }
+        };
         self.first = false;
-        self.key().ok_or(self.at).map(Some)
+        self.stand_at(rest);
+        self.key(rest).ok_or(self.at).map(Some)
     }
 
-    fn key(&mut self) -> Option<(Cow<'a, str>, usize)> {
-        let open = self.at;
-        if *self.bytes.get(open)? != b'"' {
-            return None;
-        }
-        let end = string_end(self.bytes, open + 1)?;
-        let name = std::str::from_utf8(&self.bytes[open + 1..end.quote]).ok().and_then(unescape).unwrap_or_default();
-        let colon = skip_space(self.bytes, end.quote + 1);
-        if *self.bytes.get(colon)? != b':' {
-            return None;
-        }
-        self.at = skip_space(self.bytes, colon + 1);
+    fn key(&mut self, rest: &'a [u8]) -> Option<(Cow<'a, str>, usize)> {
+        let content = rest.strip_prefix(b"\"")?;
+        let (raw, after) = content.split_at(string_length(content)?.bytes);
+        let name = str::from_utf8(raw).ok().and_then(unescape).unwrap_or_default();
+        self.stand_at(skip_space(skip_space(&after[1..]).strip_prefix(b":")?));
         Some((name, self.at))
     }
 
     /// Skips the value of the key just read.
-    pub(super) fn skip_value(&mut self) -> Result<std::ops::Range<usize>, usize> {
+    pub(super) fn skip_value(&mut self) -> Result<Range<usize>, usize> {
         let start = self.at;
-        self.at = skip::value(self.bytes, start).ok_or(start)?;
+        self.stand_at(skip::value(&self.bytes[start..]).ok_or(start)?);
         Ok(start..self.at)
     }
 
@@ -84,5 +79,9 @@ impl<'a> Members<'a> {
             return Ok(None);
         };
         Ok(Some(Member { name, value: self.skip_value()? }))
+    }
+
+    fn stand_at(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
     }
 }

@@ -1,6 +1,6 @@
 //! Where in a JSON text an offset is, as a path: walked again, slowly, once there is an error to report.
 
-use super::{members::Members, scan::skip_space, skip};
+use super::{members::Members, scan::past_space, skip};
 
 /// Names longer than this are cut in a path.
 const LONGEST_NAME: usize = 64;
@@ -9,7 +9,7 @@ const LONGEST_NAME: usize = 64;
 ///
 /// Broken JSON is walked as far as it goes.
 pub(super) fn append(path: &mut String, json: &[u8], offset: usize) {
-    let mut at = skip_space(json, 0);
+    let mut at = past_space(json, 0);
     while let Some(inner) = match json.get(at) {
         Some(b'{') => member(path, json, at, offset),
         Some(b'[') => element(path, json, at, offset),
@@ -37,19 +37,19 @@ fn member(path: &mut String, json: &[u8], at: usize, offset: usize) -> Option<us
 
 /// Goes into the element of an array that holds `offset`.
 fn element(path: &mut String, json: &[u8], at: usize, offset: usize) -> Option<usize> {
-    let mut at = skip_space(json, at + 1);
+    let mut at = past_space(json, at + 1);
     for index in 0.. {
         if offset < at || json.get(at).is_none_or(|&byte| byte == b']') {
             return None;
         }
-        let end = skip::value(json, at);
+        let end = skip::value(&json[at..]).map(|rest| json.len() - rest.len());
         if end.is_none_or(|end| offset < end) {
             path.push_str(&format!("[{index}]"));
             return Some(at);
         }
-        at = skip_space(json, end?);
+        at = past_space(json, end?);
         if json.get(at) == Some(&b',') {
-            at = skip_space(json, at + 1);
+            at = past_space(json, at + 1);
         }
     }
     None

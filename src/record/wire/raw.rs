@@ -5,6 +5,7 @@ use std::{fmt, str};
 use bytes::Bytes;
 
 use super::{
+    envelope,
     error::{DecodeError, DecodeReason},
     image::{Image, Part},
     lane,
@@ -104,7 +105,7 @@ pub enum Cause<'a> {
 
 /// One record of a batch: its envelope read, its images left as they stand in the payload.
 ///
-/// Cloning shares the payload, copies 128 bytes and allocates nothing. The record keeps its payload alive.
+/// Cloning shares the payload, copies 136 bytes and allocates nothing. The record keeps its payload alive.
 ///
 /// `Debug` shows the envelope only: images are users' data.
 #[derive(Clone)]
@@ -115,7 +116,7 @@ pub struct RawRecord {
 }
 
 /// Where the parts of a record stand, and those that are small enough to be kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Default)]
 pub(super) struct Envelope {
     pub(super) record: Span,
     pub(super) event_id: Span,
@@ -126,23 +127,61 @@ pub(super) struct Envelope {
     pub(super) keys: Span,
     pub(super) new_image: Span,
     pub(super) old_image: Span,
-    pub(super) created_at: Option<Timestamp>,
-    pub(super) size_bytes: u64,
+    pub(super) created_at: Span,
+    pub(super) size_bytes: Span,
     pub(super) position: u32,
-    pub(super) event_name: EventName,
+    pub(super) event_name: Option<EventName>,
     pub(super) view_type: Option<ViewType>,
     pub(super) by_service: bool,
+    /// Whether a text has escapes that are still to be resolved.
+    pub(super) escaped: bool,
 }
 
-/// In place of a size that the record does not tell.
-pub(super) const NO_SIZE: u64 = u64::MAX;
+impl Envelope {
+    /// The texts that are handed out as they stand in the buffer.
+    pub(super) fn texts(&mut self) -> [&mut Span; 5] {
+        [&mut self.event_id, &mut self.sequence_number, &mut self.source_arn, &mut self.region, &mut self.principal]
+    }
+
+    /// Every place in the buffer.
+    pub(super) fn spans(&mut self) -> [&mut Span; 11] {
+        let Self { record, event_id, sequence_number, source_arn, region, principal, .. } = self;
+        let Self { keys, new_image, old_image, created_at, size_bytes, .. } = self;
+        [
+            record,
+            event_id,
+            sequence_number,
+            source_arn,
+            region,
+            principal,
+            keys,
+            new_image,
+            old_image,
+            created_at,
+            size_bytes,
+        ]
+    }
+}
 
 /// The principal that deletes items by their time to live.
-const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
+pub(super) const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 
 impl RawRecord {
-    pub(super) fn new(body: Bytes, envelope: Envelope) -> Self {
-        Self { body, envelope }
+    /// A record of which nothing is read yet; not to be handed out.
+    #[inline(always)]
+    pub(super) fn blank(body: Bytes, position: u32) -> Self {
+        Self { body, envelope: Envelope { position, ..Envelope::default() } }
+    }
+
+    #[inline(always)]
+    pub(super) fn envelope_mut(&mut self) -> &mut Envelope {
+        &mut self.envelope
+    }
+
+    /// Moves the record to a buffer of its own, in which its texts have no escapes.
+    #[cold]
+    pub(super) fn resolve(&mut self) {
+        self.body = envelope::resolve(&self.body, &mut self.envelope).into();
     }
 
     /// Its index in the batch, from 0.
@@ -152,7 +191,7 @@ impl RawRecord {
 
     /// What happened to the item.
     pub fn event_name(&self) -> EventName {
-        self.envelope.event_name
+        self.envelope.event_name.expect("a record without an event name is not yielded")
     }
 
     /// The globally unique id of the change; it carries no order.
@@ -191,8 +230,10 @@ impl RawRecord {
     }
 
     /// When the change happened, approximately: whole seconds on DynamoDB Streams. Never a version.
+    ///
+    /// Nothing if the record does not say, or says it in no number between the years 1678 and 2262.
     pub fn created_at(&self) -> Option<Timestamp> {
-        self.envelope.created_at
+        Timestamp::parse_seconds(self.text(self.envelope.created_at)?)
     }
 
     /// What the stream carries of each change.
@@ -200,9 +241,9 @@ impl RawRecord {
         self.envelope.view_type
     }
 
-    /// The size of the record in bytes as DynamoDB counts it.
+    /// The size of the record in bytes as DynamoDB counts it. Nothing if the record does not say it in a whole number.
     pub fn size_bytes(&self) -> Option<u64> {
-        (self.envelope.size_bytes != NO_SIZE).then_some(self.envelope.size_bytes)
+        self.text(self.envelope.size_bytes)?.parse().ok()
     }
 
     /// Who made the change.

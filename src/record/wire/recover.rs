@@ -10,7 +10,7 @@ use memchr::{memchr_iter, memmem, memrchr_iter};
 
 use super::{
     members::Members,
-    scan::{skip_space, string_end},
+    scan::{digits, past_space, string_length},
     split::{Next, Unfinished, trailer},
     window::WindowSpans,
 };
@@ -114,17 +114,18 @@ pub(super) fn sequence_number(record: &[u8]) -> Option<String> {
 
 /// Whether a text is a sequence number: 1 to 40 digits.
 pub(super) fn is_sequence_number(text: &[u8]) -> bool {
-    (1..=40).contains(&text.len()) && text.iter().all(u8::is_ascii_digit)
+    (1..=40).contains(&text.len()) && digits(text) == text.len()
 }
 
 /// The content of every string that follows `key` and a colon.
 fn texts_of<'a>(record: &'a [u8], key: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
     memmem::find_iter(record, key).filter_map(move |at| {
-        let colon = skip_space(record, at + key.len());
-        let quote = skip_space(record, colon + 1);
+        let colon = past_space(record, at + key.len());
+        let quote = past_space(record, colon + 1);
         if record.get(colon) != Some(&b':') || record.get(quote) != Some(&b'"') {
             return None;
         }
-        Some(&record[quote + 1..string_end(record, quote + 1)?.quote])
+        let content = &record[quote + 1..];
+        Some(&content[..string_length(content)?.bytes])
     })
 }

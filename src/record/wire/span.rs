@@ -12,9 +12,10 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The span of `range`, whose ends fit: [`split`](super::split()) refuses longer payloads.
+    /// From `start` to `end`, which fit: [`split`](super::split()) refuses payloads of 4 GiB and more.
+    #[inline(always)]
     pub(super) fn new(start: usize, end: usize) -> Self {
-        Self { start: offset(start), end: offset(end) }
+        Self { start: start as u32, end: end as u32 }
     }
 
     /// Whether there is anything at all.
@@ -31,6 +32,10 @@ impl Span {
         self.start as usize
     }
 
+    pub(super) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
     pub(super) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -39,8 +44,4 @@ impl Span {
     pub(super) fn rebased(self, base: usize) -> Self {
         if self.is_absent() { self } else { Self::new(self.start as usize - base, self.end as usize - base) }
     }
-}
-
-fn offset(at: usize) -> u32 {
-    u32::try_from(at).expect("payloads of 4 GiB and more are refused before they are split")
 }

@@ -5,13 +5,13 @@ use std::{borrow::Cow, str};
 use bytes::Bytes;
 
 use super::{
-    envelope::{self, Fault, Found},
+    envelope::{self, Fault},
     error::{Kind, PayloadError, RecordReason},
     members::Members,
-    raw::RawRecord,
+    raw::{Envelope, RawRecord},
     recover,
-    scan::skip_space,
-    skip,
+    scan::past_space,
+    skip, template,
     text::unescape,
     unreadable::UnreadableRecord,
     window::{TumblingWindow, WindowSpans},
@@ -73,7 +73,7 @@ pub fn split(body: Bytes) -> Result<Split, PayloadError> {
     }
     let mut window = WindowSpans::default();
     let records = find_records(&body, &mut window)?;
-    let first = skip_space(&body, records + 1);
+    let first = past_space(&body, records + 1);
     refuse_other_services(&body, first)?;
     let next = match body.get(first) {
         Some(b']') => Next::End(trailer(&body, first + 1, &mut window)),
@@ -84,7 +84,7 @@ pub fn split(body: Bytes) -> Result<Split, PayloadError> {
 
 /// The offset of the opening bracket of `Records`.
 fn find_records(body: &Bytes, window: &mut WindowSpans) -> Result<usize, PayloadError> {
-    let top = skip_space(body, 0);
+    let top = past_space(body, 0);
     if body.get(top) != Some(&b'{') {
         return Err(PayloadError::NotAnObject { found: Kind::of(&body[top..]) });
     }
@@ -146,7 +146,7 @@ pub(super) fn trailer(body: &[u8], at: usize, window: &mut WindowSpans) -> Resul
         }
         found.note(&member.name, member.value);
     }
-    let end = skip_space(body, members.offset());
+    let end = past_space(body, members.offset());
     if end < body.len() {
         return Err(Unfinished::Broken(end));
     }
@@ -170,32 +170,38 @@ impl Split {
         }
     }
 
-    fn element(&mut self, start: usize) -> Result<RawRecord, UnreadableRecord> {
-        let fault = match envelope::read(&self.body, start, self.position) {
-            Ok(found) => match self.following(found.end) {
-                Some(next) => {
-                    self.next = next;
-                    return Ok(self.record(found));
-                }
-                None => Fault::meaning(found.end, RecordReason::UncertainEnd),
+    /// Reads the element at `start` into a blank record.
+    #[inline(never)]
+    fn read(&mut self, start: usize, record: &mut RawRecord) -> Result<(), UnreadableRecord> {
+        let envelope = record.envelope_mut();
+        let end = match template::read(&self.body, start, envelope) {
+            Some(end) => end,
+            None => match self.read_in_general(start, envelope) {
+                Ok(end) => end,
+                Err(fault) => return Err(self.unreadable(start, *fault)),
             },
-            Err(fault) => fault,
         };
-        Err(self.unreadable(start, *fault))
+        match self.following(end) {
+            Some(next) => self.next = next,
+            None => return Err(self.unreadable(start, *Fault::meaning(end, RecordReason::UncertainEnd))),
+        }
+        if record.envelope_mut().escaped {
+            record.resolve();
+        }
+        Ok(())
     }
 
-    fn record(&self, found: Found) -> RawRecord {
-        if found.escaped {
-            let (buffer, envelope) = envelope::resolve(&self.body, found.envelope);
-            return RawRecord::new(buffer.into(), envelope);
-        }
-        RawRecord::new(self.body.clone(), found.envelope)
+    #[inline(never)]
+    fn read_in_general(&self, start: usize, envelope: &mut Envelope) -> Result<usize, Box<Fault>> {
+        *envelope = Envelope { position: self.position, ..Envelope::default() };
+        envelope::read(&self.body, start, envelope)
     }
 
     /// Reports the element at `start` as unreadable and finds where to go on.
     #[cold]
     fn unreadable(&mut self, start: usize, fault: Fault) -> UnreadableRecord {
-        let whole = skip::value(&self.body, start).and_then(|end| Some((end, self.following(end)?)));
+        let end = skip::value(&self.body[start..]).map(|rest| self.body.len() - rest.len());
+        let whole = end.and_then(|end| Some((end, self.following(end)?)));
         let (end, next) = whole.unwrap_or_else(|| recover::resume(&self.body, start, &mut self.window));
         self.next = next;
         UnreadableRecord::new(self.body.slice(start..end), self.position, fault.from(start), end == self.body.len())
@@ -203,11 +209,21 @@ impl Split {
 
     /// What follows an element that ends at `end`, or nothing if that can be neither an element nor the end of `Records`,
     /// so that the element has probably not ended there.
+    #[inline(always)]
     fn following(&mut self, end: usize) -> Option<Next> {
-        let at = skip_space(&self.body, end);
+        // Type tags are upper case, the fields of a record are not.
+        if let [b',', b'{', b'"', b'a'..=b'z', ..] = self.body[end..] {
+            return Some(Next::Element(end + 1));
+        }
+        self.anything_following(end)
+    }
+
+    #[inline(never)]
+    fn anything_following(&mut self, end: usize) -> Option<Next> {
+        let at = past_space(&self.body, end);
         match self.body.get(at) {
             Some(b',') => {
-                let start = skip_space(&self.body, at + 1);
+                let start = past_space(&self.body, at + 1);
                 recover::may_be_element(&self.body, start).then_some(Next::Element(start))
             }
             Some(b']') => {
@@ -230,9 +246,10 @@ impl Iterator for Split {
         let Next::Element(start) = self.next else {
             return None;
         };
-        let element = self.element(start);
+        let mut record = RawRecord::blank(self.body.clone(), self.position);
+        let read = self.read(start, &mut record);
         self.position += 1;
-        Some(element)
+        Some(read.map(|()| record))
     }
 }
 

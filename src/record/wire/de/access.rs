@@ -26,6 +26,7 @@ impl<'c, 'de, F> Elements<'c, 'de, F> {
 impl<'de, F: Frame> SeqAccess<'de> for Elements<'_, 'de, F> {
     type Error = DecodeError;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         if !self.cursor.more(self.first, b']')? {
             return Ok(None);
@@ -54,17 +55,16 @@ impl<'c, 'de> Entries<'c, 'de> {
 impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = DecodeError;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        if !self.cursor.more(self.first, b'}')? {
-            return Ok(None);
+        match self.cursor.next_key(std::mem::replace(&mut self.first, false))? {
+            Some(name) => seed.deserialize(Key(name)).map(Some),
+            None => Ok(None),
         }
-        self.first = false;
-        let name = self.cursor.string()?;
-        seed.deserialize(Key(name)).map(Some)
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        self.cursor.expect(b':', "a colon")?;
         let start = self.cursor.offset();
         match seed.deserialize(Value::new(self.cursor, Wrapped)) {
             Ok(value) => Ok(value),

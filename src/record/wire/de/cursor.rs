@@ -1,62 +1,17 @@
 //! A place in an image, and the tokens of DynamoDB JSON that are read there.
+//!
+//! Each token is first tried as DynamoDB and Lambda write it, without whitespace and escapes; the general form is the
+//! slower way behind it.
 
 use std::borrow::Cow;
 
-use super::Result;
+use super::{Result, tag::Tag};
 use crate::record::wire::{
     error::{DecodeError, DecodeReason},
-    scan::{skip_space, string_end},
+    scan::{short_string, skip_space, string_length},
     skip,
     text::unescape,
 };
-
-/// The type tag of an attribute value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tag {
-    S,
-    N,
-    B,
-    Bool,
-    Null,
-    M,
-    L,
-    Ss,
-    Ns,
-    Bs,
-}
-
-impl Tag {
-    fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "S" => Self::S,
-            "N" => Self::N,
-            "B" => Self::B,
-            "BOOL" => Self::Bool,
-            "NULL" => Self::Null,
-            "M" => Self::M,
-            "L" => Self::L,
-            "SS" => Self::Ss,
-            "NS" => Self::Ns,
-            "BS" => Self::Bs,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::S => "S",
-            Self::N => "N",
-            Self::B => "B",
-            Self::Bool => "BOOL",
-            Self::Null => "NULL",
-            Self::M => "M",
-            Self::L => "L",
-            Self::Ss => "SS",
-            Self::Ns => "NS",
-            Self::Bs => "BS",
-        }
-    }
-}
 
 /// Maps and lists may be nested so deep. DynamoDB allows 32 levels.
 const DEEPEST: u8 = 64;
@@ -64,36 +19,59 @@ const DEEPEST: u8 = 64;
 /// A place in an image.
 pub(super) struct Cursor<'de> {
     text: &'de str,
-    at: usize,
+    /// What is left of the text's bytes.
+    rest: &'de [u8],
     depth: u8,
 }
 
 impl<'de> Cursor<'de> {
+    #[inline(always)]
     pub(super) fn new(text: &'de str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, rest: text.as_bytes(), depth: 0 }
     }
 
+    #[inline(always)]
     pub(super) fn offset(&self) -> usize {
-        self.at
+        self.offset_of(self.rest)
     }
 
-    fn bytes(&self) -> &'de [u8] {
-        self.text.as_bytes()
+    #[inline(always)]
+    fn offset_of(&self, rest: &[u8]) -> usize {
+        self.text.len() - rest.len()
     }
 
     /// The next byte that is no whitespace.
+    #[inline(always)]
     pub(super) fn peek(&mut self) -> Option<u8> {
-        self.at = skip_space(self.bytes(), self.at);
-        self.bytes().get(self.at).copied()
+        self.rest = skip_space(self.rest);
+        self.rest.first().copied()
+    }
+
+    /// Steps over exactly these bytes if they come next.
+    #[inline(always)]
+    pub(super) fn take_literal<const N: usize>(&mut self, literal: &[u8; N]) -> bool {
+        match self.rest.strip_prefix(literal) {
+            Some(after) => {
+                self.rest = after;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Steps over `byte` if it comes next.
+    #[inline(always)]
     pub(super) fn take(&mut self, byte: u8) -> bool {
-        let here = self.peek() == Some(byte);
-        self.at += usize::from(here);
-        here
+        match skip_space(self.rest) {
+            [first, after @ ..] if *first == byte => {
+                self.rest = after;
+                true
+            }
+            _ => false,
+        }
     }
 
+    #[inline(always)]
     pub(super) fn expect(&mut self, byte: u8, expected: &'static str) -> Result<()> {
         if self.take(byte) { Ok(()) } else { Err(self.syntax(expected)) }
     }
@@ -103,61 +81,107 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string token; text without escapes is borrowed.
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Cow<'de, str>> {
         self.expect(b'"', "a string")?;
-        let start = self.at;
-        let end = string_end(self.bytes(), start).ok_or_else(|| self.syntax("the end of a string"))?;
-        self.at = end.quote + 1;
-        let raw = self.text.get(start..end.quote).expect("quotes stand between characters");
-        if end.escaped {
+        match short_string(self.rest) {
+            Some((content, after)) => {
+                let start = self.offset();
+                self.rest = &after[1..];
+                self.slice(start, start + content.len()).map(Cow::Borrowed)
+            }
+            None => self.any_string(),
+        }
+    }
+
+    #[inline(never)]
+    fn any_string(&mut self) -> Result<Cow<'de, str>> {
+        let start = self.offset();
+        let length = string_length(self.rest).ok_or_else(|| self.syntax("the end of a string"))?;
+        self.rest = &self.rest[length.bytes + 1..];
+        let raw = self.slice(start, start + length.bytes)?;
+        if length.escaped {
             return unescape(raw).ok_or_else(|| DecodeError::at(DecodeReason::BadEscape, start));
         }
         Ok(Cow::Borrowed(raw))
     }
 
+    /// Quotes and braces stand between characters, so this is always a text.
+    #[inline(always)]
+    fn slice(&self, start: usize, end: usize) -> Result<&'de str> {
+        self.text.get(start..end).ok_or_else(|| self.syntax("a text"))
+    }
+
     /// From the brace of an attribute value to behind the colon of its type tag.
+    #[inline(always)]
     pub(super) fn open(&mut self) -> Result<Tag> {
-        self.expect(b'{', "an attribute value")?;
-        let at = self.at;
-        if self.peek() != Some(b'"') {
-            return Err(DecodeError::at(DecodeReason::UnknownTag, at));
+        if let [b'{', b'"', letter, b'"', b':', after @ ..] = self.rest
+            && let Some(tag) = Tag::of_letter(*letter)
+        {
+            self.rest = after;
+            return Ok(tag);
         }
+        self.open_any()
+    }
+
+    #[inline(never)]
+    fn open_any(&mut self) -> Result<Tag> {
+        self.expect(b'{', "an attribute value")?;
+        if self.peek() != Some(b'"') {
+            return Err(self.fail(DecodeReason::UnknownTag));
+        }
+        let at = self.offset();
         let tag = self.string()?;
         self.expect(b':', "a colon")?;
         Tag::parse(&tag).ok_or_else(|| DecodeError::at(DecodeReason::UnknownTag, at))
     }
 
     /// Over the closing brace of an attribute value.
+    #[inline(always)]
     pub(super) fn close(&mut self) -> Result<()> {
-        if self.take(b'}') {
-            return Ok(());
-        }
-        Err(if self.peek() == Some(b',') { self.fail(DecodeReason::ExtraTag) } else { self.syntax("a closing brace") })
+        if self.take(b'}') { Ok(()) } else { Err(self.not_closed()) }
+    }
+
+    #[cold]
+    fn not_closed(&mut self) -> DecodeError {
+        if self.peek() == Some(b',') { self.fail(DecodeReason::ExtraTag) } else { self.syntax("a closing brace") }
     }
 
     /// Over an attribute value if it is `{"NULL":true}`; else nowhere.
+    #[inline(always)]
     pub(super) fn take_null(&mut self) -> Result<bool> {
-        let start = self.at;
+        match self.rest {
+            // A tag of one letter, so another one.
+            [b'{', b'"', _, b'"', ..] => Ok(false),
+            _ => self.take_any_null(),
+        }
+    }
+
+    #[inline(never)]
+    fn take_any_null(&mut self) -> Result<bool> {
+        let start = self.rest;
         if self.open()? == Tag::Null && self.boolean()? {
             return self.close().map(|()| true);
         }
-        self.at = start;
+        self.rest = start;
         Ok(false)
     }
 
     /// Reads `true` or `false`.
+    #[inline(always)]
     pub(super) fn boolean(&mut self) -> Result<bool> {
-        self.peek();
-        for (word, value) in [(b"true".as_slice(), true), (b"false", false)] {
-            if let Some(end) = skip::literal(self.bytes(), self.at, word) {
-                self.at = end;
-                return Ok(value);
-            }
+        self.rest = skip_space(self.rest);
+        if self.take_literal(b"true") {
+            Ok(true)
+        } else if self.take_literal(b"false") {
+            Ok(false)
+        } else {
+            Err(self.syntax("true or false"))
         }
-        Err(self.syntax("true or false"))
     }
 
     /// Into a map or list.
+    #[inline(always)]
     pub(super) fn enter(&mut self, byte: u8, expected: &'static str) -> Result<()> {
         self.expect(byte, expected)?;
         self.depth += 1;
@@ -165,24 +189,28 @@ impl<'de> Cursor<'de> {
     }
 
     /// Out of a map or list whose elements have all been read.
+    #[inline(always)]
     pub(super) fn leave(&mut self, byte: u8) -> Result<()> {
         self.depth -= 1;
-        if self.take(byte) {
-            return Ok(());
-        }
-        Err(if self.peek() == Some(b',') {
+        if self.take(byte) { Ok(()) } else { Err(self.not_left()) }
+    }
+
+    #[cold]
+    fn not_left(&mut self) -> DecodeError {
+        if self.peek() == Some(b',') {
             self.fail(DecodeReason::TooMany)
         } else {
             self.syntax("a closing bracket or brace")
-        })
+        }
     }
 
     /// To the next element of a list or map that ends with `close`: whether there is one.
+    #[inline(always)]
     pub(super) fn more(&mut self, first: bool, close: u8) -> Result<bool> {
         match self.peek() {
             Some(byte) if byte == close => Ok(false),
             Some(b',') if !first => {
-                self.at += 1;
+                self.rest = &self.rest[1..];
                 Ok(true)
             }
             Some(_) if first => Ok(true),
@@ -190,21 +218,33 @@ impl<'de> Cursor<'de> {
         }
     }
 
+    /// Reads the next key of a map and steps over its colon; nothing at the end of the map.
+    #[inline(always)]
+    pub(super) fn next_key(&mut self, first: bool) -> Result<Option<Cow<'de, str>>> {
+        if !self.more(first, b'}')? {
+            return Ok(None);
+        }
+        let key = self.string()?;
+        self.expect(b':', "a colon")?;
+        Ok(Some(key))
+    }
+
     /// Skips a value by its structure.
+    #[inline(always)]
     pub(super) fn skip(&mut self) -> Result<&'de str> {
-        self.peek();
-        let start = self.at;
-        self.at = skip::value(self.bytes(), start).ok_or_else(|| self.syntax("a value"))?;
-        Ok(self.text.get(start..self.at).expect("values stand between characters"))
+        self.rest = skip_space(self.rest);
+        let start = self.offset();
+        self.rest = skip::value(self.rest).ok_or_else(|| self.syntax("a value"))?;
+        self.slice(start, self.offset())
     }
 
     /// The offset behind the type tag of the attribute value at `start`, for errors.
     #[cold]
     pub(super) fn payload_of(&self, start: usize) -> usize {
-        let mut cursor = Cursor { text: self.text, at: start, depth: 0 };
+        let mut cursor = Cursor { text: self.text, rest: &self.text.as_bytes()[start..], depth: 0 };
         match cursor.open() {
-            Ok(_) => skip_space(cursor.bytes(), cursor.at),
-            Err(_) => skip_space(self.bytes(), start),
+            Ok(_) => cursor.offset_of(skip_space(cursor.rest)),
+            Err(_) => self.offset_of(skip_space(&self.text.as_bytes()[start..])),
         }
     }
 
@@ -215,6 +255,6 @@ impl<'de> Cursor<'de> {
 
     #[cold]
     pub(super) fn fail(&self, reason: DecodeReason) -> DecodeError {
-        DecodeError::at(reason, self.at)
+        DecodeError::at(reason, self.offset())
     }
 }

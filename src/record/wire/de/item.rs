@@ -4,21 +4,15 @@ use std::collections::HashMap;
 
 use serde_dynamo::AttributeValue;
 
-use super::{
-    Result,
-    cursor::{Cursor, Tag},
-    value::binary,
-};
+use super::{Result, cursor::Cursor, tag::Tag, value::binary};
 use crate::record::wire::error::DecodeError;
 
 /// Reads the attributes between two braces.
 pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<HashMap<String, AttributeValue>> {
     let mut item = HashMap::new();
     cursor.enter(b'{', "an object of attributes")?;
-    while cursor.more(item.is_empty(), b'}')? {
-        let name = cursor.string()?.into_owned();
-        cursor.expect(b':', "a colon")?;
-        item.insert(name, attribute(cursor)?);
+    while let Some(name) = cursor.next_key(item.is_empty())? {
+        item.insert(name.into_owned(), attribute(cursor)?);
     }
     cursor.leave(b'}')?;
     Ok(item)

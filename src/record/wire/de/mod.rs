@@ -4,6 +4,7 @@ mod access;
 mod cursor;
 mod item;
 mod key;
+mod tag;
 mod value;
 mod variant;
 
@@ -12,13 +13,14 @@ use std::{borrow::Cow, str};
 use serde::Deserialize;
 
 use self::{
-    cursor::{Cursor, Tag},
+    cursor::Cursor,
+    tag::Tag,
     value::{Known, Value},
 };
 use super::{
     error::{DecodeError, DecodeReason},
     members::Members,
-    scan::string_end,
+    scan::string_length,
     text::unescape,
 };
 
@@ -74,9 +76,9 @@ fn tagged_text(json: &[u8], at: usize) -> Result<Cow<'_, str>> {
     }
     match Members::of(json, at).next_key() {
         Ok(Some((tag, payload))) if matches!(&*tag, "S" | "N") && json.get(payload) == Some(&b'"') => {
-            let end = string_end(json, payload + 1).ok_or_else(wrong)?.quote;
-            let raw = str::from_utf8(&json[payload + 1..end])
-                .map_err(|_| DecodeError::at(DecodeReason::InvalidUtf8, payload))?;
+            let content = &json[payload + 1..];
+            let raw = &content[..string_length(content).ok_or_else(wrong)?.bytes];
+            let raw = str::from_utf8(raw).map_err(|_| DecodeError::at(DecodeReason::InvalidUtf8, payload))?;
             unescape(raw).ok_or_else(|| DecodeError::at(DecodeReason::BadEscape, payload))
         }
         _ => Err(wrong()),

@@ -7,8 +7,9 @@ use serde::de::{self, Deserializer, IntoDeserializer, Visitor, value::SeqDeseria
 use super::{
     Result,
     access::{Elements, Entries},
-    cursor::{Cursor, Tag},
+    cursor::Cursor,
     item,
+    tag::Tag,
     variant::TaggedVariant,
 };
 use crate::record::wire::{
@@ -82,6 +83,7 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
     }
 
     /// The text of a number.
+    #[inline]
     fn number(self) -> Result<Cow<'de, str>> {
         match self.frame.open(self.cursor)? {
             Tag::N => self.token(),
@@ -90,16 +92,19 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
     }
 
     /// A string token behind the tag, with the frame closed.
+    #[inline]
     fn token(self) -> Result<Cow<'de, str>> {
         let text = self.cursor.string()?;
         self.frame.close(self.cursor)?;
         Ok(text)
     }
 
+    #[inline]
     fn integer<T: Integer>(self) -> Result<T> {
         number::integer(&self.number()?)
     }
 
+    #[inline]
     fn boolean(self) -> Result<bool> {
         let value = self.cursor.boolean()?;
         self.frame.close(self.cursor)?;
@@ -112,6 +117,7 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
         Ok(bytes)
     }
 
+    #[inline]
     fn map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.cursor.enter(b'{', "an object of attributes")?;
         let value = visitor.visit_map(Entries::new(self.cursor))?;
@@ -120,6 +126,7 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
         Ok(value)
     }
 
+    #[inline]
     fn sequence<V: Visitor<'de>>(self, frame: impl Frame, visitor: V) -> Result<V::Value> {
         self.cursor.enter(b'[', "a list")?;
         let value = visitor.visit_seq(Elements::new(self.cursor, frame))?;
@@ -154,6 +161,7 @@ pub(super) fn binary(cursor: &mut Cursor<'_>) -> Result<Vec<u8>> {
     base64_simd::STANDARD.decode_to_vec(text.as_bytes()).map_err(|_| DecodeError::at(DecodeReason::BadBase64, at))
 }
 
+#[inline]
 fn visit_text<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value> {
     match text {
         Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
@@ -174,6 +182,7 @@ fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value
 
 macro_rules! integers {
     ($($deserialize:ident $visit:ident,)*) => {$(
+        #[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
             visitor.$visit(self.integer()?)
         }
@@ -196,6 +205,7 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         deserialize_u128 visit_u128,
     }
 
+    #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::S => visit_text(self.token()?, visitor),
@@ -211,6 +221,7 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::Bool => visitor.visit_bool(self.boolean()?),
@@ -218,18 +229,22 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_f32(number::float32(&self.number()?)?)
     }
 
+    #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         visitor.visit_f64(number::float(&self.number()?)?)
     }
 
+    #[inline]
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::S | Tag::N => visit_text(self.token()?, visitor),
@@ -237,18 +252,22 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_str(visitor)
     }
 
+    #[inline]
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_byte_buf(visitor)
     }
 
+    #[inline]
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::B => visitor.visit_byte_buf(self.binary()?),
@@ -256,10 +275,12 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         if self.frame.take_null(self.cursor)? { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
+    #[inline]
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::Null => {
@@ -270,10 +291,12 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value> {
         self.deserialize_unit(visitor)
     }
 
+    #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match name {
             exact::NUMBER => visitor.visit_str(&number::checked(self.number()?)?),
@@ -289,19 +312,23 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let tag = self.frame.open(self.cursor)?;
         self.any_sequence(tag, visitor)
     }
 
+    #[inline]
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value> {
         self.deserialize_seq(visitor)
     }
 
+    #[inline]
     fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, visitor: V) -> Result<V::Value> {
         self.deserialize_seq(visitor)
     }
 
+    #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         match self.frame.open(self.cursor)? {
             Tag::M => self.map(visitor),
@@ -309,6 +336,7 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -322,6 +350,7 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -344,6 +373,7 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
         }
     }
 
+    #[inline]
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.cursor.skip()?;
         visitor.visit_unit()

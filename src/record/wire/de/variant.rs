@@ -18,11 +18,9 @@ impl<'c, 'de> EnumAccess<'de> for TaggedVariant<'c, 'de> {
     type Variant = Content<'c, 'de>;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant)> {
-        if !self.0.more(true, b'}')? {
+        let Some(name) = self.0.next_key(true)? else {
             return Err(self.0.syntax("the name of a variant"));
-        }
-        let name = self.0.string()?;
-        self.0.expect(b':', "a colon")?;
+        };
         Ok((seed.deserialize(Key(name))?, Content(self.0)))
     }
 }

@@ -186,15 +186,15 @@ fn unreadable_records_say_where_and_why() {
         (
             format!(
                 r#"{{"eventName":"INSERT",{}}}"#,
-                change.replace("\"Keys\"", "\"ApproximateCreationDateTime\":1e99,\"Keys\"")
+                change.replace("\"Keys\"", "\"ApproximateCreationDateTime\":\"now\",\"Keys\"")
             ),
-            "[0].dynamodb.ApproximateCreationDateTime: the time is not a number of seconds since 1970",
-            Some(RecordReason::BadTime),
+            "[0].dynamodb.ApproximateCreationDateTime: expected a number, found a string",
+            None,
         ),
         (
-            format!(r#"{{"eventName":"INSERT",{}}}"#, change.replace("\"Keys\"", "\"SizeBytes\":-5,\"Keys\"")),
-            "[0].dynamodb.SizeBytes: the size is not a whole number of bytes",
-            Some(RecordReason::BadSize),
+            format!(r#"{{"eventName":"INSERT",{}}}"#, change.replace("\"Keys\"", "\"SizeBytes\":[],\"Keys\"")),
+            "[0].dynamodb.SizeBytes: expected a number, found an array",
+            None,
         ),
         ("null".to_owned(), "[0]: expected an object, found null", None),
     ] {

@@ -1,0 +1,158 @@
+//! Skips a JSON value by its structure: strict about grammar, indifferent to content.
+//!
+//! Being strict is what makes the extent of a record certain: a lost quote or brace is noticed where it is, not at
+//! the end of the payload.
+
+mod item;
+
+pub(super) use item::item;
+
+use super::scan::{number_length, short_string, skip_space, string_length};
+
+/// Objects and arrays may be nested so deep: a DynamoDB item 63 levels deep, two of JSON for each. DynamoDB allows 32.
+const DEEPEST: u8 = 127;
+
+/// What follows the value that `rest` begins with (or has after whitespace), or nothing if the value is broken or nested
+/// more than 127 levels deep.
+#[inline]
+pub(super) fn value(rest: &[u8]) -> Option<&[u8]> {
+    nested(rest, DEEPEST)
+}
+
+#[inline(always)]
+fn nested(rest: &[u8], depth: u8) -> Option<&[u8]> {
+    match rest {
+        [b'{', inside @ ..] => object(inside, depth.checked_sub(1)?),
+        [b'[', inside @ ..] => array(inside, depth.checked_sub(1)?),
+        _ => scalar(rest, depth),
+    }
+}
+
+/// From behind an opening brace to behind the closing one.
+#[inline(never)]
+fn object(rest: &[u8], depth: u8) -> Option<&[u8]> {
+    let mut key = match skip_space(rest) {
+        [b'"', key @ ..] => key,
+        other => return other.strip_prefix(b"}"),
+    };
+    loop {
+        let after = nested(colon(content(key)?)?, depth)?;
+        key = match after {
+            [b',', b'"', key @ ..] => key,
+            [b'}', after @ ..] => return Some(after),
+            _ => match skip_space(after) {
+                [b',', after @ ..] => skip_space(after).strip_prefix(b"\"")?,
+                other => return other.strip_prefix(b"}"),
+            },
+        };
+    }
+}
+
+/// From behind an opening bracket to behind the closing one.
+#[inline(never)]
+fn array(rest: &[u8], depth: u8) -> Option<&[u8]> {
+    let mut element = skip_space(rest);
+    if let [b']', after @ ..] = element {
+        return Some(after);
+    }
+    loop {
+        match skip_space(nested(element, depth)?) {
+            [b',', after @ ..] => element = after,
+            other => return other.strip_prefix(b"]"),
+        }
+    }
+}
+
+/// From behind an opening quote to the closing one.
+#[inline(always)]
+fn content(rest: &[u8]) -> Option<&[u8]> {
+    match short_string(rest) {
+        Some((_, after)) => Some(after),
+        None => Some(&rest[string_length(rest)?.bytes..]),
+    }
+}
+
+/// From the closing quote of a key to behind its colon.
+#[inline(always)]
+fn colon(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'"', b':', value @ ..] => Some(value),
+        _ => skip_space(&rest[1..]).strip_prefix(b":"),
+    }
+}
+
+#[inline(never)]
+fn scalar(rest: &[u8], depth: u8) -> Option<&[u8]> {
+    match rest.first()? {
+        b'"' => Some(&content(&rest[1..])?[1..]),
+        b't' => rest.strip_prefix(b"true"),
+        b'f' => rest.strip_prefix(b"false"),
+        b'n' => rest.strip_prefix(b"null"),
+        b'-' | b'0'..=b'9' => Some(&rest[number_length(rest)..]),
+        b' ' | b'\n' | b'\t' | b'\r' => nested(skip_space(rest), depth),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_values_are_skipped_whatever_their_layout() {
+        for text in [
+            r#""a""#,
+            "12",
+            "-1.5E3",
+            "true",
+            "false",
+            "null",
+            "{}",
+            "[]",
+            "{ }",
+            "[\n]",
+            r#"{"a":{"S":"x"}}"#,
+            r#"{ "a" : [ 1 , { "b" : [ ] } , "c\"}]" ] }"#,
+            r#"{"a\\":{"L":[{"N":"1"},{"NULL":true}]},"b":{"SS":["x","y"]}}"#,
+            r#"{"a long name, longer than a block":{"S":"and a long text\" with an escape, longer than four blocks of sixteen"}}"#,
+        ] {
+            for rest in [",rest", ",\"rest\":{\"S\":\"longer than a block\"}}"] {
+                assert_eq!(value(format!("{text}{rest}").as_bytes()), Some(rest.as_bytes()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_values_have_no_end() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[",
+            "{]",
+            "[}",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1 "b":2}"#,
+            "[1 2]",
+            "[1,,2]",
+            r#"{"a":"b}"#,
+            "{a:1}",
+            "nul",
+            "tru",
+            r#"{"a":{"S":"x"}"#,
+            r#"[{"a":1]"#,
+            r#"{"a":{"S":"x"]"#,
+        ] {
+            assert_eq!(value(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(value(deep(127).as_bytes()), Some(&[][..]));
+        assert_eq!(value(deep(200).as_bytes()), None);
+    }
+}
