@@ -3,9 +3,13 @@
 //! A suite panics with a sentence that says which promise of the port did not hold.
 
 mod dead_letter;
+mod ledger;
+mod publisher;
 mod table;
 
 pub use dead_letter::dead_letter_sink;
+pub use ledger::ledger;
+pub use publisher::publisher;
 pub use table::table;
 
 /// Numbers that look random and are the same for the same seed (xorshift).
