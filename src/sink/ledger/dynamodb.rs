@@ -223,11 +223,7 @@ impl Ledger for DynamoDb {
         each(keys.iter().map(move |key| self.complete_one(key, owner, retention))).boxed()
     }
 
-    fn release<'a>(
-        &'a self,
-        keys: &'a [String],
-        owner: &'a Owner,
-    ) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
+    fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
         each(keys.iter().map(move |key| self.release_one(key, owner))).boxed()
     }
 }

@@ -96,11 +96,7 @@ impl Ledger for Memory {
         Box::pin(each(keys, move |key| self.complete_one(key, owner, retention)))
     }
 
-    fn release<'a>(
-        &'a self,
-        keys: &'a [String],
-        owner: &'a Owner,
-    ) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
+    fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
         Box::pin(each(keys, move |key| self.release_one(key, owner)))
     }
 }

@@ -104,8 +104,7 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>>;
 
     /// Frees each key that `owner` has claimed and not completed.
-    fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner)
-    -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>>;
+    fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>>;
 }
 
 impl<L: Ledger + ?Sized> Ledger for std::sync::Arc<L> {
@@ -131,11 +130,7 @@ impl<L: Ledger + ?Sized> Ledger for std::sync::Arc<L> {
         L::complete(self, keys, owner, retention)
     }
 
-    fn release<'a>(
-        &'a self,
-        keys: &'a [String],
-        owner: &'a Owner,
-    ) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
+    fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
         L::release(self, keys, owner)
     }
 }

@@ -47,13 +47,7 @@ pub enum Attribute {
 impl Message {
     /// A message of this text, whatever it is: plain, made by `format!`, or JSON.
     pub fn new(body: impl Into<String>) -> Self {
-        Self {
-            body: body.into(),
-            subject: None,
-            attributes: BTreeMap::new(),
-            group: None,
-            deduplication_id: None,
-        }
+        Self { body: body.into(), subject: None, attributes: BTreeMap::new(), group: None, deduplication_id: None }
     }
 
     /// A message of this value as JSON.

@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodbstreams::{
     error::SdkError,
-    operation::{describe_stream::DescribeStreamError, get_records::GetRecordsError, get_shard_iterator::GetShardIteratorError},
+    operation::{
+        describe_stream::DescribeStreamError, get_records::GetRecordsError, get_shard_iterator::GetShardIteratorError,
+    },
 };
 
 use crate::sink::aws::AwsFailure;
@@ -12,7 +14,9 @@ use crate::sink::aws::AwsFailure;
 #[non_exhaustive]
 pub enum StreamError {
     /// Its shards cannot be listed.
-    #[error("the shards of stream {stream} cannot be listed; is it enabled, and may dynamodb:DescribeStream be called?")]
+    #[error(
+        "the shards of stream {stream} cannot be listed; is it enabled, and may dynamodb:DescribeStream be called?"
+    )]
     Describe {
         /// The ARN of the stream.
         stream: String,

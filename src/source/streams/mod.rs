@@ -170,7 +170,9 @@ impl StreamReader {
         let request = self.client.get_shard_iterator().stream_arn(&self.arn).shard_id(shard);
         let request = request.shard_iterator_type(kind).set_sequence_number(sequence);
         let answer = request.send().await.map_err(|source| StreamError::position(&self.arn, shard, source))?;
-        answer.shard_iterator.ok_or_else(|| StreamError::NoIterator { stream: self.arn.clone(), shard: shard.to_owned() })
+        answer
+            .shard_iterator
+            .ok_or_else(|| StreamError::NoIterator { stream: self.arn.clone(), shard: shard.to_owned() })
     }
 }
 

@@ -72,7 +72,9 @@ fn size(message: &Message) -> usize {
 }
 
 fn broken_rule(message: &Message, fifo: bool) -> Option<&'static str> {
-    let id = |id: Option<&str>| id.is_some_and(|id| (1..=ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()));
+    let id = |id: Option<&str>| {
+        id.is_some_and(|id| (1..=ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()))
+    };
     let empty = |(name, attribute): (&String, &Attribute)| name.is_empty() || value(attribute).1.is_empty();
     if message.body().is_empty() {
         Some("its text is empty")

@@ -153,7 +153,8 @@ async fn ten_messages_are_one_request() {
     let bodies: Vec<_> = (0..1000).map(|at| format!("{at}x")).collect();
     for arn in [TOPIC, FIFO] {
         let (sns, topic) = publisher(arn, Topic::default()).await;
-        let messages: Vec<_> = bodies.iter().map(|body| Message::new(body).group(body).deduplication_id(body)).collect();
+        let messages: Vec<_> =
+            bodies.iter().map(|body| Message::new(body).group(body).deduplication_id(body)).collect();
         assert!(publish(&sns, &messages).await.values().all(|result| *result == "ok"));
         assert_eq!(topic.lock().unwrap().requests.len(), 100);
     }
