@@ -3,6 +3,8 @@
 pub mod dispatch;
 pub mod docs;
 pub mod handler;
+pub mod idempotency;
+pub mod notify;
 pub mod record;
 pub mod replica;
 pub mod router;

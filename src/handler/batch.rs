@@ -178,6 +178,8 @@ pub struct Ticket(usize);
 pub struct Batch<'b, T: Send + 'static, V: StreamView> {
     share: Share<'b>,
     filter: Option<&'b Filter<'b, T, V>>,
+    /// Nothing is handed out once this has passed, whatever the halt says.
+    until: Deadline,
     _types: PhantomData<fn() -> (T, V)>,
 }
 
@@ -195,7 +197,7 @@ impl<T: Send + 'static, V: StreamView> Filter<'_, T, V> {
 
 impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     pub(crate) fn new(share: Share<'b>) -> Self {
-        Self { share, filter: None, _types: PhantomData }
+        Self { share, filter: None, until: Deadline::NEVER, _types: PhantomData }
     }
 
     /// Takes the next record in stream order, or none when nothing more may be started.
@@ -208,7 +210,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     /// A handler that works on several records at a time passes over the lanes that it is busy with, so that one
     /// item's changes are never handled side by side. None means that nothing may be started *now*.
     pub fn admit_where(&mut self, free: impl Fn(u64) -> bool) -> Option<Admitted<T, V>> {
-        loop {
+        while !self.until.passed() {
             let at = self.share.take(&free)?;
             match self.read(at) {
                 Ok(Some(record)) => {
@@ -218,6 +220,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
                 Err(failure) => self.share.settle(at, Err(failure)),
             }
         }
+        None
     }
 
     /// Decodes a record, or finds that the predicates do not want it. A panic in either is this record's failure.
@@ -238,6 +241,15 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     /// Says what became of a record.
     pub fn settle(&mut self, ticket: Ticket, verdict: impl IntoVerdict) {
         self.share.settle(ticket.0, verdict.into_verdict());
+    }
+
+    /// Gives a record back that the handler has not begun with.
+    ///
+    /// It may be handed out again; if it is not, because an earlier record of its item failed for example, it is left
+    /// to a later batch.
+    pub fn give_back(&mut self, ticket: Ticket) {
+        self.share.entries[ticket.0].state = State::Waiting;
+        *self.share.next = ticket.0.min(*self.share.next);
     }
 
     /// What a handler that was cut off has left unsettled is retried.
@@ -264,18 +276,32 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 
     /// The same records behind a predicate.
     pub(super) fn behind<'s>(&'s mut self, filter: &'s Filter<'s, T, V>) -> Batch<'s, T, V> {
-        Batch { share: self.share.reborrow(), filter: Some(filter), _types: PhantomData }
+        Batch { share: self.share.reborrow(), filter: Some(filter), until: self.until, _types: PhantomData }
     }
 
     /// What is still waiting, for a second handler to work on beside the first.
     pub(super) fn fork(&self) -> Fork {
-        let waiting = |entry: &Entry| matches!(entry.state, State::Waiting);
-        Fork {
-            origins: (0..self.share.entries.len()).filter(|at| waiting(&self.share.entries[*at])).collect(),
-            entries: self.share.entries.iter().filter(|entry| waiting(entry)).map(Entry::fresh).collect(),
-            held: self.share.held.clone(),
-            next: 0,
-        }
+        let waiting = |at: &usize| matches!(self.share.entries[*at].state, State::Waiting);
+        self.fork_of((0..self.share.entries.len()).filter(waiting).collect())
+    }
+
+    /// Records that were admitted already, in stream order, for a handler behind this one to admit once more.
+    pub(crate) fn hand_on<'t>(&self, tickets: impl IntoIterator<Item = &'t Ticket>) -> Fork {
+        self.fork_of(tickets.into_iter().map(|ticket| ticket.0).collect())
+    }
+
+    fn fork_of(&self, origins: Vec<usize>) -> Fork {
+        let entries = origins.iter().map(|at| self.share.entries[*at].fresh()).collect();
+        Fork { origins, entries, held: self.share.held.clone(), next: 0 }
+    }
+
+    /// The batch of records that were [handed on](Self::hand_on): without the predicates, which they have passed,
+    /// and nothing of it is admitted after `until`.
+    pub(crate) fn handed_on<'s>(&self, fork: &'s mut Fork, until: Deadline) -> Batch<'s, T, V>
+    where
+        'b: 's,
+    {
+        Batch { filter: None, until, ..self.forked(fork) }
     }
 
     /// The batch of a fork.
@@ -285,7 +311,8 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     {
         let Share { window, halt, context, .. } = self.share;
         let Fork { entries, held, next, .. } = fork;
-        Batch { share: Share { window, entries, held, halt, context, next }, filter: self.filter, _types: PhantomData }
+        let share = Share { window, entries, held, halt, context, next };
+        Batch { share, filter: self.filter, until: self.until, _types: PhantomData }
     }
 
     /// Takes over what two forks made of the same records.
@@ -304,11 +331,18 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 }
 
 /// A second table of verdicts for the same records.
-pub(super) struct Fork {
+pub(crate) struct Fork {
     origins: Vec<usize>,
     entries: Vec<Entry>,
     held: Held,
     next: usize,
+}
+
+impl Fork {
+    /// What became of each record, in stream order.
+    pub(crate) fn into_states(self) -> impl Iterator<Item = State> {
+        self.entries.into_iter().map(|entry| entry.state)
+    }
 }
 
 /// Two handlers' verdicts on one record: a retry wins over a reject, a reject over an outcome, and work done over

@@ -28,14 +28,14 @@ mod function;
 mod pool;
 
 pub use batch::{Admitted, Batch, Ticket};
-pub(crate) use batch::{Entry, Halt, Held, Share, State, merge};
+pub(crate) use batch::{Entry, Fork, Halt, Held, Share, State, merge};
 pub use combinator::{And, HandlerExt, Timeout, When};
 pub use context::{Context, Deadline};
 pub(crate) use erased::{Erased, erase};
 pub use failure::{BoxError, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict};
 pub use function::{DEFAULT_CONCURRENCY, Function, FunctionExt, IsFunction};
 
-use crate::record::StreamView;
+use crate::record::{Record, StreamView};
 
 /// How many records a handler is given at a time, unless it asks for more.
 pub const DEFAULT_WINDOW: usize = 256;
@@ -55,6 +55,15 @@ pub const DEFAULT_WINDOW: usize = 256;
 pub trait Handler<T: Send + 'static, V: StreamView>: Send + Sync + 'static {
     /// Handles the records of a batch.
     fn handle(&self, batch: &mut Batch<'_, T, V>) -> impl Future<Output = ()> + Send;
+
+    /// Whether handling a record may have an effect: true, unless the handler can tell beforehand.
+    ///
+    /// A combinator that pays for every record, as [`idempotent`](crate::idempotency) pays for its ledger, asks first
+    /// and does not pay for a record without effect. The record is handled all the same.
+    fn has_effect(&self, record: &Record<T, V>) -> bool {
+        let _ = record;
+        true
+    }
 
     /// The largest number of records worth having in one batch: [`DEFAULT_WINDOW`] unless the handler coalesces.
     fn window(&self) -> usize {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of the support code")]
 
+pub(crate) mod once;
 pub(crate) mod table;
 
 use std::{

@@ -1,7 +1,7 @@
 use super::larger;
 use crate::{
     handler::{Batch, Handler},
-    record::{FromImage, StreamView},
+    record::{FromImage, Record, StreamView},
 };
 
 /// Two handlers of the same records, running side by side; made by [`HandlerExt::and`](super::HandlerExt::and).
@@ -19,6 +19,10 @@ impl<L: Handler<T, V>, R: Handler<T, V>, T: FromImage, V: StreamView> Handler<T,
         let mut second = batch.forked(&mut right);
         futures_util::future::join(self.left.handle(&mut first), self.right.handle(&mut second)).await;
         batch.join(left, right);
+    }
+
+    fn has_effect(&self, record: &Record<T, V>) -> bool {
+        self.left.has_effect(record) || self.right.has_effect(record)
     }
 
     fn window(&self) -> usize {

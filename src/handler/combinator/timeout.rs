@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::{
     handler::{Batch, Handler},
-    record::{FromImage, StreamView},
+    record::{FromImage, Record, StreamView},
 };
 
 /// A handler with a time limit per call; made by [`HandlerExt::call_timeout`](super::HandlerExt::call_timeout).
@@ -18,6 +18,10 @@ impl<H: Handler<T, V>, T: FromImage, V: StreamView> Handler<T, V> for Timeout<H>
         if tokio::time::timeout(self.limit, self.inner.handle(batch)).await.is_err() {
             batch.retry_unsettled(self.limit);
         }
+    }
+
+    fn has_effect(&self, record: &Record<T, V>) -> bool {
+        self.inner.has_effect(record)
     }
 
     fn window(&self) -> usize {

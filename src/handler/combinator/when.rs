@@ -21,6 +21,10 @@ where
         self.inner.handle(&mut batch.behind(&filter)).await;
     }
 
+    fn has_effect(&self, record: &Record<T, V>) -> bool {
+        (self.accepts)(record) && self.inner.has_effect(record)
+    }
+
     fn window(&self) -> usize {
         self.inner.window()
     }

@@ -25,7 +25,51 @@ pub(crate) fn error(status: u16, code: &str, message: &str) -> Answer {
 /// A configuration whose clients ask `answer` instead of the network.
 ///
 /// `answer` gets the operation's name and the request's body.
-pub(crate) async fn config(answer: impl FnMut(&str, Value) -> Answer + Send + 'static) -> SdkConfig {
+pub(crate) async fn config(mut answer: impl FnMut(&str, Value) -> Answer + Send + 'static) -> SdkConfig {
+    http(move |target, body| {
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let body = serde_json::from_slice(body).expect("requests are JSON");
+        let (status, answer) = answer(operation, body);
+        (status, answer.to_string())
+    })
+    .await
+}
+
+/// A configuration whose clients speak AWS's query protocol, in which requests are forms and answers XML.
+///
+/// `answer` gets the fields of the form, in order.
+#[cfg(feature = "sns")]
+pub(crate) async fn query_config(
+    mut answer: impl FnMut(&[(String, String)]) -> (u16, String) + Send + 'static,
+) -> SdkConfig {
+    http(move |_, body| answer(&form(body))).await
+}
+
+#[cfg(feature = "sns")]
+fn form(body: &[u8]) -> Vec<(String, String)> {
+    let text = std::str::from_utf8(body).expect("forms are ASCII");
+    let field = |field: &str| field.split_once('=').map(|(name, value)| (unescape(name), unescape(value)));
+    text.split('&').map(|pair| field(pair).expect("a name and a value")).collect()
+}
+
+#[cfg(feature = "sns")]
+fn unescape(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut plain = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16)).expect("a hex digit");
+                (digit() * 16 + digit()) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(plain).expect("forms are UTF-8")
+}
+
+async fn http(answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static) -> SdkConfig {
     let connector = SharedHttpConnector::new(Double(Arc::new(Mutex::new(answer))));
     super::defaults()
         .region(Region::new("eu-central-1"))
@@ -43,15 +87,13 @@ impl<F> fmt::Debug for Double<F> {
     }
 }
 
-impl<F: FnMut(&str, Value) -> Answer + Send> HttpConnector for Double<F> {
+impl<F: FnMut(&str, &[u8]) -> (u16, String) + Send> HttpConnector for Double<F> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().expect("requests are held in memory");
-        let body = serde_json::from_slice(body).expect("requests are JSON");
-        let (status, answer) = self.0.lock().unwrap()(operation, body);
+        let (status, answer) = self.0.lock().unwrap()(target, body);
         let status = status.try_into().expect("a valid status");
-        let mut response = HttpResponse::new(status, SdkBody::from(answer.to_string()));
+        let mut response = HttpResponse::new(status, SdkBody::from(answer));
         response.headers_mut().insert("x-amzn-requestid", "REQ-1");
         HttpConnectorFuture::ready(Ok(response))
     }

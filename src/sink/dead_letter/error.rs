@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 #[cfg(feature = "aws")]
 use crate::sink::aws::AwsFailure;
+use crate::sink::lines::LineError;
 
 /// Why a letter could not be kept, or a kept one not be read.
 ///
@@ -56,6 +57,15 @@ impl DeadLetterError {
 
     pub(super) fn unreadable(reason: impl Into<String>) -> Self {
         Self::Unreadable { reason: reason.into() }
+    }
+}
+
+impl From<LineError> for DeadLetterError {
+    fn from(error: LineError) -> Self {
+        match error {
+            LineError::Write(error) => Self::Write(error),
+            LineError::Interrupted => Self::Interrupted,
+        }
     }
 }
 

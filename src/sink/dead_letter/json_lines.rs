@@ -2,15 +2,15 @@
 
 use std::{
     fmt,
-    fs::{File, OpenOptions},
-    io::{self, BufRead, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, Write},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::{DeadLetter, DeadLetterError, DeadLetterSink};
+pub use crate::sink::lines::AppendFile;
+use crate::sink::lines::{Behind, LineWriter};
 
 /// Writes one line of JSON per letter to a writer or a file.
 ///
@@ -22,24 +22,18 @@ use super::{DeadLetter, DeadLetterError, DeadLetterSink};
 ///
 /// Read the lines back with [`read_json_lines`].
 pub struct JsonLines<W> {
-    lines: Arc<Mutex<Lines<W>>>,
+    lines: LineWriter<W>,
 }
 
 impl<W: Write + Send + 'static> JsonLines<W> {
     /// Letters to any writer.
     pub fn new(writer: W) -> Self {
-        Self::after(writer, false)
-    }
-
-    fn after(writer: W, torn: bool) -> Self {
-        let lines = Lines { writer, torn };
-        Self { lines: Arc::new(Mutex::new(lines)) }
+        Self { lines: LineWriter::new(writer) }
     }
 
     /// Looks at the writer between two calls.
     pub fn with_writer<R>(&self, look: impl FnOnce(&mut W) -> R) -> R {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&mut lines.writer)
+        self.lines.with_writer(look)
     }
 }
 
@@ -49,9 +43,7 @@ impl JsonLines<AppendFile> {
     /// # Errors
     /// What the file system says when it cannot be opened for reading and appending.
     pub fn append(path: impl AsRef<Path>) -> io::Result<Self> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-        let torn = ends_within_a_line(&mut file)?;
-        Ok(Self::after(AppendFile(file), torn))
+        Ok(Self { lines: LineWriter::append(path)? })
     }
 }
 
@@ -63,67 +55,13 @@ impl<W> fmt::Debug for JsonLines<W> {
 
 impl<W: Write + Send + 'static> DeadLetterSink for JsonLines<W> {
     fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>> {
-        let documents: Vec<String> = letters.iter().map(DeadLetter::to_json).collect();
-        let lines = Arc::clone(&self.lines);
-        let write = move || {
-            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.write(&documents)
-        };
         async move {
-            tokio::task::spawn_blocking(write)
-                .await
-                .unwrap_or_else(|_| vec![Err(DeadLetterError::Interrupted); letters.len()])
+            let documents = letters.iter().map(DeadLetter::to_json).collect();
+            let written = self.lines.write(documents, Behind::GoOn).await;
+            written.into_iter().map(|result| result.map_err(Into::into)).collect()
         }
         .boxed()
     }
-}
-
-/// A file opened for appending whose `flush` waits for the disk.
-#[derive(Debug)]
-pub struct AppendFile(File);
-
-impl Write for AppendFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-}
-
-struct Lines<W> {
-    writer: W,
-    /// Whether what was written last may have ended within a line.
-    torn: bool,
-}
-
-impl<W: Write> Lines<W> {
-    fn write(&mut self, documents: &[String]) -> Vec<Result<(), DeadLetterError>> {
-        let written: Vec<_> = documents.iter().map(|line| self.write_line(line)).collect();
-        match self.writer.flush() {
-            Ok(()) => written,
-            Err(error) => vec![Err(error.into()); documents.len()],
-        }
-    }
-
-    fn write_line(&mut self, line: &str) -> Result<(), DeadLetterError> {
-        let start = if self.torn { "\n" } else { "" };
-        self.torn = true;
-        self.writer.write_all(format!("{start}{line}\n").as_bytes())?;
-        self.torn = false;
-        Ok(())
-    }
-}
-
-fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
-    if file.metadata()?.len() == 0 {
-        return Ok(false);
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
 }
 
 /// Reads letters back from JSON lines; blank lines are passed over.

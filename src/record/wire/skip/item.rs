@@ -105,7 +105,9 @@ fn any_value<'a>(value: &'a [u8], open: &mut Open) -> Option<Place<'a>> {
     let known = match value.first_chunk::<6>() {
         Some(b"{\"M\":{") => value[6..].strip_prefix(b"\"").map(|name| open.push(false).map(|()| Place::Name(name))),
         Some(b"{\"L\":[") => value[6..].starts_with(b"{").then(|| open.push(true).map(|()| Place::Value(&value[6..]))),
-        Some([b'{', b'"', _, b'"', b':', b'"']) => content(&value[6..])?.strip_prefix(b"\"}").map(|after| Some(Place::After(after))),
+        Some([b'{', b'"', _, b'"', b':', b'"']) => {
+            content(&value[6..])?.strip_prefix(b"\"}").map(|after| Some(Place::After(after)))
+        }
         Some([b'{', b'"', _, b'S', b'"', b':']) => texts(&value[6..]).map(|after| Some(Place::After(after))),
         Some(b"{\"BOOL" | b"{\"NULL") => constant(&value[6..]).map(|after| Some(Place::After(after))),
         _ => None,
