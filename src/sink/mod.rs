@@ -7,6 +7,7 @@
 //! | Port | Adapters |
 //! |---|---|
 //! | [`DeadLetterSink`](dead_letter::DeadLetterSink) | [`Memory`](dead_letter::Memory), [`JsonLines`](dead_letter::JsonLines), `Sqs` (feature `sqs`) |
+//! | [`Index`](index::Index) | [`Memory`](index::Memory), `OpenSearch` (feature `search`) |
 //! | [`Table`](table::Table) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
 
 #[cfg(feature = "aws")]
@@ -14,4 +15,5 @@ pub mod aws;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod dead_letter;
+pub mod index;
 pub mod table;

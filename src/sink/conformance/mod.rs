@@ -3,9 +3,11 @@
 //! A suite panics with a sentence that says which promise of the port did not hold.
 
 mod dead_letter;
+mod index;
 mod table;
 
 pub use dead_letter::dead_letter_sink;
+pub use index::index;
 pub use table::table;
 
 /// Numbers that look random and are the same for the same seed (xorshift).

@@ -41,6 +41,8 @@ pub use fold::by_row;
 pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub use memory::{Fault, Memory, Operation};
+pub(super) use key::canonical as canonical_number;
+pub(super) use plain::wait_after;
 pub use plain::write_plain;
 pub use serde_dynamo::{AttributeValue, Item};
 pub use size::item_size;

@@ -140,7 +140,7 @@ impl Batch {
 }
 
 /// A random wait, up to twice as long after each round, so that many writers do not come back together.
-fn wait_after(round: u32) -> Duration {
+pub(in crate::sink) fn wait_after(round: u32) -> Duration {
     let longest = FIRST_WAIT.saturating_mul(1 << (round - 1).min(16)).min(LONGEST_WAIT);
     let random = RandomState::new().hash_one(round);
     longest.mul_f64(random as f64 / u64::MAX as f64)
