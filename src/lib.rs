@@ -6,6 +6,7 @@ pub mod handler;
 pub mod record;
 pub mod replica;
 pub mod router;
+pub mod search;
 pub mod sink;
 pub mod source;
 #[cfg(feature = "testing")]

@@ -41,7 +41,7 @@ pub use fold::by_row;
 pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub use memory::{Fault, Memory, Operation};
-pub(super) use key::canonical as canonical_number;
+pub(crate) use key::canonical as canonical_number;
 pub(super) use plain::wait_after;
 pub use plain::write_plain;
 pub use serde_dynamo::{AttributeValue, Item};
