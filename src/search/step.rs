@@ -105,7 +105,8 @@ impl Changes {
             operations.push(Operation::put_raw(index, last.id.clone(), &*last.version, document, fields));
         }
         let remove = if buries { Operation::bury } else { Operation::remove };
-        operations.extend(touched.into_iter().map(|index| remove(index, last.id.clone(), last.version.clone(), fields)));
+        operations
+            .extend(touched.into_iter().map(|index| remove(index, last.id.clone(), last.version.clone(), fields)));
         operations
     }
 }

@@ -101,11 +101,7 @@ impl Progress {
 impl<T: FromImage, N: Naming<T>> Search<T, N> {
     /// Writes what the last change of each document says. Answers with the documents whose last change was rejected
     /// but that have earlier ones, or none if nothing more is to be started.
-    pub(super) async fn write(
-        &self,
-        batch: &mut Batch<'_, T, N::View>,
-        changes: Vec<Changes>,
-    ) -> Vec<Changes> {
+    pub(super) async fn write(&self, batch: &mut Batch<'_, T, N::View>, changes: Vec<Changes>) -> Vec<Changes> {
         let until = give_up(batch.context().deadline);
         let (mut progress, operations, owners) = self.plan(changes);
         if let Err(error) = self.make_indexes(&operations, until).await {

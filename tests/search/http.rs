@@ -64,7 +64,8 @@ fn item_fault() -> impl Strategy<Value = Fault> {
 fn held(double: &OpenSearchDouble) -> BTreeSet<(String, String, u64)> {
     let mut held = BTreeSet::new();
     for index in double.indexes() {
-        for source in double.documents(&index).into_values().filter(|source| source.get("anabranchRemovedAt").is_none()) {
+        for source in double.documents(&index).into_values().filter(|source| source.get("anabranchRemovedAt").is_none())
+        {
             let key = source["key"].as_str().expect("a key").to_owned();
             held.insert((index.clone(), key, source["value"].as_u64().expect("a value")));
         }
@@ -127,7 +128,8 @@ async fn bodies_are_cut_and_a_smaller_limit_of_the_servers_halves_them() {
 async fn a_full_window_is_one_request_per_5_megabytes_or_1000_documents() {
     let (double, client) = double().await;
     let steps: Vec<_> = (0..250).map(|n| Step { item: n, value: Some(1) }).collect();
-    let dispatcher = Dispatcher::new(Router::<NewAndOldImages>::new().every(Search::new(client, "rows", all_attributes)));
+    let dispatcher =
+        Dispatcher::new(Router::<NewAndOldImages>::new().every(Search::new(client, "rows", all_attributes)));
     dispatcher.dispatch(payload(&steps, 0), &Context::default()).await.expect("a stream event");
     assert_eq!(double.seen().iter().map(|seen| (&*seen.method, &*seen.path)).collect::<Vec<_>>(), [("POST", "/_bulk")]);
 }
@@ -206,7 +208,9 @@ async fn requests_to_aws_are_signed() {
     let client = client.aws(&config, AwsService::Serverless).expect("all that signing needs");
     assert!(client.bulk(&[put(1)]).await.is_ok());
     let header = double.seen()[0].authorization.clone().expect("a signature");
-    assert!(header.starts_with("AWS4-HMAC-SHA256 Credential=AKID/") && header.contains("/eu-central-1/aoss/aws4_request"));
+    assert!(
+        header.starts_with("AWS4-HMAC-SHA256 Credential=AKID/") && header.contains("/eu-central-1/aoss/aws4_request")
+    );
     assert!(header.contains("x-amz-content-sha256") && header.contains("x-amz-security-token"), "{header}");
     assert_eq!(format!("{client:?}").matches("secret").count(), 0);
 }
@@ -253,22 +257,39 @@ mod double_itself {
     async fn plain_operations() {
         let (double, _) = double().await;
         let lines = [
-            json!({"index": {"_id": "1"}}), json!({"a": {"b": 1}}),
-            json!({"create": {"_id": "1"}}), json!({}),
-            json!({"index": {"_id": "1"}}), json!({"a": {"b": 1}}),
-            json!({"update": {"_id": "1"}}), json!({"doc": {"a": {"c": 2}}}),
-            json!({"update": {"_id": "1"}}), json!({"doc": {"a": {"c": 2}}}),
-            json!({"update": {"_id": "2"}}), json!({"doc": {}}),
-            json!({"update": {"_id": "2"}}), json!({"doc": {"x": 1}, "doc_as_upsert": true}),
-            json!({"update": {"_id": "3"}}), json!({"script": {"source": "ctx._source.n += 1"}, "upsert": {"n": 1}}),
-            json!({"update": {"_id": "3"}}), json!({"script": {"source": "ctx._source.n += 1"}}),
+            json!({"index": {"_id": "1"}}),
+            json!({"a": {"b": 1}}),
+            json!({"create": {"_id": "1"}}),
+            json!({}),
+            json!({"index": {"_id": "1"}}),
+            json!({"a": {"b": 1}}),
+            json!({"update": {"_id": "1"}}),
+            json!({"doc": {"a": {"c": 2}}}),
+            json!({"update": {"_id": "1"}}),
+            json!({"doc": {"a": {"c": 2}}}),
+            json!({"update": {"_id": "2"}}),
+            json!({"doc": {}}),
+            json!({"update": {"_id": "2"}}),
+            json!({"doc": {"x": 1}, "doc_as_upsert": true}),
+            json!({"update": {"_id": "3"}}),
+            json!({"script": {"source": "ctx._source.n += 1"}, "upsert": {"n": 1}}),
+            json!({"update": {"_id": "3"}}),
+            json!({"script": {"source": "ctx._source.n += 1"}}),
             json!({"delete": {"_id": "3"}}),
             json!({"delete": {"_id": "3"}}),
         ];
         let expected = [
-            (201, "created"), (409, "version_conflict_engine_exception"), (200, "updated"), (200, "updated"), (200, "noop"),
-            (404, "document_missing_exception"), (201, "created"), (201, "created"), (400, "illegal_argument_exception"),
-            (200, "deleted"), (404, "not_found"),
+            (201, "created"),
+            (409, "version_conflict_engine_exception"),
+            (200, "updated"),
+            (200, "updated"),
+            (200, "noop"),
+            (404, "document_missing_exception"),
+            (201, "created"),
+            (201, "created"),
+            (400, "illegal_argument_exception"),
+            (200, "deleted"),
+            (404, "not_found"),
         ];
         is(&bulk(&double, &lines).await, &expected);
         assert_eq!(double.documents("pets")["1"], json!({"a": {"b": 1, "c": 2}}));
@@ -277,17 +298,20 @@ mod double_itself {
     #[tokio::test]
     async fn external_versions_and_their_tombstones() {
         let (double, _) = double().await;
-        let at = |action: &str, kind: &str, version: u64| {
-            json!({ action: {"_id": "1", "version_type": kind, "version": version} })
-        };
+        let at = |action: &str, kind: &str, version: u64| json!({ action: {"_id": "1", "version_type": kind, "version": version} });
         let lines = [
-            at("index", "external", 5), json!({}),
-            at("index", "external", 5), json!({}),
-            at("index", "external_gte", 5), json!({}),
+            at("index", "external", 5),
+            json!({}),
+            at("index", "external", 5),
+            json!({}),
+            at("index", "external_gte", 5),
+            json!({}),
             at("delete", "external", 4),
             at("delete", "external", 7),
-            at("index", "external", 6), json!({}),
-            at("index", "external", 8), json!({}),
+            at("index", "external", 6),
+            json!({}),
+            at("index", "external", 8),
+            json!({}),
         ];
         let conflict = (409, "version_conflict_engine_exception");
         let expected =
@@ -315,7 +339,12 @@ mod double_itself {
     #[tokio::test]
     async fn malformed_bulks_are_refused_as_a_whole() {
         let (double, _) = double().await;
-        let whole = ["{\"index\":{\"_index\":\"p\",\"_id\":\"1\"}}\n{}", "{\"put\":{}}\n", "nonsense\n", "{\"index\":{\"_id\":\"1\"}}\n{}\n"];
+        let whole = [
+            "{\"index\":{\"_index\":\"p\",\"_id\":\"1\"}}\n{}",
+            "{\"put\":{}}\n",
+            "nonsense\n",
+            "{\"index\":{\"_id\":\"1\"}}\n{}\n",
+        ];
         for body in whole {
             assert_eq!(ask(&double, "POST", "/_bulk", body).await.0, 400, "{body}");
         }

@@ -230,7 +230,11 @@ async fn one_bad_item(search: impl Fn(Arc<Memory>) -> Router<NewAndOldImages>) -
 async fn items_that_make_no_document_are_rejected_with_the_reason() {
     let by_shape = |server| {
         let shape = |row: &Row| {
-            Some(if row.value == 666 { serde_json::json!([row.value]) } else { serde_json::json!({"value": row.value}) })
+            Some(if row.value == 666 {
+                serde_json::json!([row.value])
+            } else {
+                serde_json::json!({"value": row.value})
+            })
         };
         Router::new().every(Search::new(server, "rows", shape))
     };

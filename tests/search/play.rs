@@ -66,7 +66,7 @@ struct Found {
 
 /// Every fifth value is not to be found.
 fn found(row: &Row) -> Option<Found> {
-    (row.value % 5 != 0).then(|| Found { key: row.key.clone(), value: row.value })
+    (!row.value.is_multiple_of(5)).then(|| Found { key: row.key.clone(), value: row.value })
 }
 
 fn index_of(history: &History, value: u64) -> String {
@@ -76,7 +76,7 @@ fn index_of(history: &History, value: u64) -> String {
 /// What the indexes must hold: index, key and value of every row that is to be found.
 pub(crate) fn wanted(history: &History) -> BTreeSet<(String, String, u64)> {
     let rows = expected(&history.steps, &Default::default());
-    let found = rows.into_iter().filter(|(_, value)| value % 5 != 0);
+    let found = rows.into_iter().filter(|(_, value)| !value.is_multiple_of(5));
     found.map(|(item, value)| (index_of(history, value), format!("item-{item}"), value)).collect()
 }
 

@@ -104,8 +104,7 @@ fn bodies(operations: Vec<Operation>, limits: Limits) -> Vec<Body> {
     let mut bodies: Vec<Body> = Vec::new();
     for (index, operation) in operations.into_iter().enumerate() {
         let bytes = operation.wire_size();
-        let fits =
-            |body: &Body| body.operations.len() < limits.operations.max(1) && body.bytes + bytes <= limits.bytes;
+        let fits = |body: &Body| body.operations.len() < limits.operations.max(1) && body.bytes + bytes <= limits.bytes;
         if !bodies.last().is_some_and(fits) {
             bodies.push(Body::default());
         }

@@ -57,8 +57,8 @@ use futures_util::future::BoxFuture;
 pub use http::{AwsService, Elasticsearch, EndpointError, OpenSearch};
 pub use id::{DocumentId, ID_BYTES};
 pub use memory::{Asked, Fault, Memory};
-pub use operation::{Created, Document, Fields, NoDocument, Operation, Written, is_index_name};
 pub(crate) use operation::to_json;
+pub use operation::{Created, Document, Fields, NoDocument, Operation, Written, is_index_name};
 pub use script::SCRIPT;
 
 /// Search indexes whose documents are written in bulk, each under guard of its version.

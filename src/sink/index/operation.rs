@@ -92,12 +92,7 @@ impl Operation {
     }
 
     /// The document goes, and leaves nothing that a late, older put would lose against.
-    pub fn remove(
-        index: impl Into<Arc<str>>,
-        id: DocumentId,
-        version: impl Into<String>,
-        fields: &Fields,
-    ) -> Self {
+    pub fn remove(index: impl Into<Arc<str>>, id: DocumentId, version: impl Into<String>, fields: &Fields) -> Self {
         Self::new(index, id, version, Action::Remove, fields)
     }
 
@@ -242,7 +237,8 @@ mod tests {
 
     #[test]
     fn our_fields_are_mapped_beside_yours() {
-        let mut body = json!({"mappings": {"properties": {"weightKg": {"type": "double"}}}}).as_object().unwrap().clone();
+        let mut body =
+            json!({"mappings": {"properties": {"weightKg": {"type": "double"}}}}).as_object().unwrap().clone();
         Fields::default().map_in(&mut body);
         let properties = &body["mappings"]["properties"];
         assert_eq!(properties["weightKg"]["type"], "double");

@@ -25,7 +25,8 @@ pub(super) fn bulk(store: &mut Store, faults: &mut Faults<'_>, index: Option<&st
         Err(Trouble { status, error }) => return (status, json!({"error": error, "status": status})),
     };
     let items: Vec<Value> = actions.into_iter().map(|action| item(store, faults, action)).collect();
-    let failed = |item: &Value| item.as_object().is_some_and(|item| item.values().any(|one| one.get("error").is_some()));
+    let failed =
+        |item: &Value| item.as_object().is_some_and(|item| item.values().any(|one| one.get("error").is_some()));
     let errors = items.iter().any(failed);
     (200, json!({"took": 1, "errors": errors, "items": items}))
 }
@@ -61,7 +62,13 @@ fn carry_out(store: &mut Store, action: &Action) -> Result<(&'static str, u16), 
             let reason = format!("[{id}]: version conflict, document already exists");
             return Err(trouble(409, "version_conflict_engine_exception", reason));
         }
-        "delete" => if index.delete(id, action.check)? { "deleted" } else { "not_found" },
+        "delete" => {
+            if index.delete(id, action.check)? {
+                "deleted"
+            } else {
+                "not_found"
+            }
+        }
         "update" => update(index, id, source)?,
         _ => index.put(id, source.clone(), action.check)?,
     };
@@ -84,7 +91,10 @@ fn parse(index: Option<&str>, body: &[u8]) -> Result<Vec<Action>, Trouble> {
         let (name, target) = action_line(line, actions.len() + 1)?;
         let source = match name.as_str() {
             "delete" => Source::new(),
-            _ => lines.next().and_then(|line| serde_json::from_slice(line).ok()).ok_or_else(|| malformed(actions.len()))?,
+            _ => lines
+                .next()
+                .and_then(|line| serde_json::from_slice(line).ok())
+                .ok_or_else(|| malformed(actions.len()))?,
         };
         let text = |name: &str| target.get(name).and_then(Value::as_str).map(str::to_owned);
         let index = text("_index").or_else(|| index.map(str::to_owned)).ok_or_else(|| malformed(actions.len()))?;

@@ -27,7 +27,8 @@ impl Checked<'_> {
         source.iter().try_for_each(|(name, value)| match properties.get(name) {
             Some(mapping) => self.field(&format!("{prefix}{name}"), mapping, value),
             None if self.strict => {
-                let reason = format!("mapping set to strict, dynamic introduction of [{name}] within [_doc] is not allowed");
+                let reason =
+                    format!("mapping set to strict, dynamic introduction of [{name}] within [_doc] is not allowed");
                 Err(trouble(400, "strict_dynamic_mapping_exception", reason))
             }
             None => Ok(()),
@@ -35,7 +36,8 @@ impl Checked<'_> {
     }
 
     fn field(&self, path: &str, mapping: &Value, value: &Value) -> Result<(), Trouble> {
-        if let (Some(properties), Value::Object(inner)) = (mapping.get("properties").and_then(Value::as_object), value) {
+        if let (Some(properties), Value::Object(inner)) = (mapping.get("properties").and_then(Value::as_object), value)
+        {
             return self.object(&format!("{path}."), properties, inner);
         }
         let kind = mapping.get("type").and_then(Value::as_str).unwrap_or("object");

@@ -38,9 +38,10 @@ pub const DEFAULT_BODY_LIMIT: usize = 100 * 1024 * 1024;
 
 /// A double of a search server on a port of this machine, gone when it is dropped.
 ///
-/// ```
+#[cfg_attr(feature = "search", doc = "```")]
+#[cfg_attr(not(feature = "search"), doc = "```ignore")]
 /// use anabranch::{sink::{conformance, index::OpenSearch}, testing::opensearch::OpenSearchDouble};
-/// # if !cfg!(feature = "search") { return Ok(()) }
+///
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// let double = OpenSearchDouble::start().await?;
 /// conformance::index(&OpenSearch::at(double.url())?).await;
@@ -197,8 +198,12 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let authorization = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let seen =
-        Seen { method: method.to_owned(), path: path.to_owned(), authorization: authorization.clone(), bytes: body.len() };
+    let seen = Seen {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        authorization: authorization.clone(),
+        bytes: body.len(),
+    };
     lock(&shared.seen).push(seen);
     let (status, value) = match shared.fault(Asked::Request { method, path }) {
         Fault::Close => return Err(Closed),

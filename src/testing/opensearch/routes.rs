@@ -27,7 +27,9 @@ pub(super) fn route(
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(unescaped).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match (method, parts.as_slice()) {
-        ("GET", []) => (200, json!({"cluster_name": "double", "version": {"distribution": "opensearch", "number": "2.19.0"}})),
+        ("GET", []) => {
+            (200, json!({"cluster_name": "double", "version": {"distribution": "opensearch", "number": "2.19.0"}}))
+        }
         ("POST" | "PUT", ["_bulk"]) => refreshing(store, query, |store| bulk(store, faults, None, body)),
         ("POST" | "PUT", [index, "_bulk"]) => refreshing(store, query, |store| bulk(store, faults, Some(index), body)),
         ("POST" | "GET", ["_refresh"]) => {
@@ -45,7 +47,10 @@ pub(super) fn route(
         ("PUT", [index]) => create(store, index, body),
         ("HEAD", [index]) => (if store.index(index).is_ok() { 200 } else { 404 }, Value::Null),
         ("DELETE", [index]) => answered(store.delete_index(index).map(|()| json!({"acknowledged": true}))),
-        _ => (405, json!({"error": format!("Incorrect HTTP method for uri [{path}] and method [{method}]"), "status": 405})),
+        _ => (
+            405,
+            json!({"error": format!("Incorrect HTTP method for uri [{path}] and method [{method}]"), "status": 405}),
+        ),
     }
 }
 

@@ -134,7 +134,9 @@ impl IndexState {
         };
         let higher = || {
             let current = current.unwrap_or_default();
-            format!("[{id}]: version conflict, current version [{current}] is higher or equal to the one provided [{wanted}]")
+            format!(
+                "[{id}]: version conflict, current version [{current}] is higher or equal to the one provided [{wanted}]"
+            )
         };
         if wins { Ok(wanted) } else { Err(trouble(409, "version_conflict_engine_exception", higher())) }
     }

@@ -17,7 +17,11 @@ pub(super) fn update(index: &mut IndexState, id: &str, body: &Source) -> Result<
             run(index, id, script, Context { op: "create", source })
         }
         (None, Some(Value::Object(part)), Some(mut source)) => {
-            if merge(&mut source, part) { index.put(id, source, Check::Internal) } else { Ok("noop") }
+            if merge(&mut source, part) {
+                index.put(id, source, Check::Internal)
+            } else {
+                Ok("noop")
+            }
         }
         (None, Some(Value::Object(part)), None) if flag(body, "doc_as_upsert") => {
             index.put(id, part.clone(), Check::Internal)

@@ -75,7 +75,9 @@ impl Trouble<'_> {
 
     /// Whether the server does not run scripts that come with a request.
     fn forbids_scripts(&self) -> bool {
-        let says = |reason: &str| reason.starts_with("cannot execute [inline]") || reason.starts_with("cannot execute scripts");
+        let says = |reason: &str| {
+            reason.starts_with("cannot execute [inline]") || reason.starts_with("cannot execute scripts")
+        };
         self.chain().filter_map(Trouble::reason).any(says)
     }
 }
@@ -185,7 +187,8 @@ fn failure(server: &Arc<str>, index: &str, status: u16, trouble: Option<&Trouble
 
 /// What the server said, as far as it shows no document.
 fn said(status: u16, trouble: Option<&Trouble<'_>>) -> ServerFailure {
-    let kinds: Vec<_> = trouble.into_iter().flat_map(Trouble::chain).filter_map(Trouble::kind).filter(is_kind).collect();
+    let kinds: Vec<_> =
+        trouble.into_iter().flat_map(Trouble::chain).filter_map(Trouble::kind).filter(is_kind).collect();
     let reason = trouble.and_then(Trouble::reason);
     let kind = (!kinds.is_empty()).then(|| kinds.join(", caused by "));
     ServerFailure { status, kind, detail: reason.and_then(detail) }

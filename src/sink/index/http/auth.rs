@@ -38,6 +38,14 @@ pub enum AwsService {
 }
 
 impl AwsService {
+    /// The service that a host belongs to, by its name.
+    pub(super) fn of(server: &str) -> Option<Self> {
+        let host = server.rsplit_once(':').map_or(server, |(host, _)| host);
+        let (_, domain) = host.split_once('.')?;
+        let of = |service: &str| domain.ends_with(&format!(".{service}.amazonaws.com"));
+        if of("es") { Some(Self::Managed) } else { of("aoss").then_some(Self::Serverless) }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Managed => "es",
@@ -140,7 +148,8 @@ mod tests {
     use super::*;
 
     fn aws(service: AwsService) -> Aws {
-        let credentials = Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
+        let credentials =
+            Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
         let provider = SharedCredentialsProvider::new(credentials);
         Aws { service, region: "eu-central-1".into(), provider, kept: Mutex::default() }
     }
@@ -195,8 +204,24 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_of_aws_are_known_by_their_names() {
+        let cases = [
+            ("search-pets-abc.eu-central-1.es.amazonaws.com", Some(AwsService::Managed)),
+            ("vpc-pets-abc.eu-central-1.es.amazonaws.com:443", Some(AwsService::Managed)),
+            ("abc123.eu-central-1.aoss.amazonaws.com", Some(AwsService::Serverless)),
+            ("search.example.com", None),
+            ("es.amazonaws.com.example.com:9200", None),
+            ("localhost", None),
+        ];
+        for (server, service) in cases {
+            assert_eq!(AwsService::of(server), service, "{server}");
+        }
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
-        let shown = format!("{:?} {:?}", Auth::basic("name", "secret"), Auth::Aws(Arc::new(aws(AwsService::Serverless))));
+        let shown =
+            format!("{:?} {:?}", Auth::basic("name", "secret"), Auth::Aws(Arc::new(aws(AwsService::Serverless))));
         assert_eq!(shown, "Basic SigV4(aoss, eu-central-1)");
     }
 }

@@ -56,8 +56,7 @@ struct Empty {}
 pub(super) fn of(operations: &[Operation]) -> Vec<u8> {
     let mut body = Vec::with_capacity(operations.iter().map(Operation::wire_size).sum());
     for operation in operations {
-        let place =
-            Place { index: &operation.index, id: operation.id.as_str(), retry_on_conflict: CONFLICT_RETRIES };
+        let place = Place { index: &operation.index, id: operation.id.as_str(), retry_on_conflict: CONFLICT_RETRIES };
         line(&mut body, &Target { update: place });
         line(&mut body, &update(operation));
     }

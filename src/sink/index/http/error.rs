@@ -29,7 +29,8 @@ pub(super) fn check(url: &str) -> Result<&str, EndpointError> {
         return Err(EndpointError::Credentials);
     }
     let mut request = aws_smithy_runtime_api::client::orchestrator::HttpRequest::empty();
-    let legal = request.set_uri(url).is_ok() && !host.is_empty() && !host.starts_with(':') && !rest.contains(['?', '#']);
+    let legal =
+        request.set_uri(url).is_ok() && !host.is_empty() && !host.starts_with(':') && !rest.contains(['?', '#']);
     if legal { Ok(host) } else { Err(EndpointError::NotAUrl) }
 }
 

@@ -65,6 +65,21 @@ impl OpenSearch {
         Ok(Self { endpoint, server: server.into(), auth: Auth::None, connector })
     }
 
+    /// The server at a URL; if that is an endpoint of AWS (`..es.amazonaws.com`, `..aoss.amazonaws.com`), requests are
+    /// signed with the region and the credentials of the environment.
+    ///
+    /// A domain of AWS's behind a name of yours needs [`aws`](Self::aws).
+    ///
+    /// # Errors
+    /// As for [`at`](Self::at) and [`aws`](Self::aws).
+    pub async fn connect(url: &str) -> Result<Self, EndpointError> {
+        let client = Self::at(url)?;
+        match AwsService::of(&client.server) {
+            Some(service) => client.aws(&crate::sink::aws::load().await, service),
+            None => Ok(client),
+        }
+    }
+
     /// Signs in with a name and a password.
     #[must_use]
     pub fn basic_auth(self, name: &str, password: &str) -> Self {
@@ -179,8 +194,7 @@ impl fmt::Debug for OpenSearch {
 }
 
 fn connector(context: TlsContext) -> Arc<Connector> {
-    let settings =
-        HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let builder = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
     Arc::new(builder.tls_context(context).build())
 }

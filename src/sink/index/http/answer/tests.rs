@@ -50,14 +50,16 @@ fn results_are_told_from_each_other() {
         assert_eq!(one(put(), outcome).unwrap(), Written::Applied);
     }
     assert_eq!(one(put(), json!({"status": 200, "result": "noop"})).unwrap(), Written::Stale);
-    let missing = json!({"status": 404, "error": {"type": "document_missing_exception", "reason": "[S=a]: document missing"}});
+    let missing =
+        json!({"status": 404, "error": {"type": "document_missing_exception", "reason": "[S=a]: document missing"}});
     assert_eq!(one(remove(), missing.clone()).unwrap(), Written::Applied);
     assert!(one(put(), missing).is_err(), "a put makes what is missing");
 }
 
 #[test]
 fn failures_are_classed_by_what_helps() {
-    let cases: [(u16, &str, fn(&IndexError) -> bool, bool); 9] = [
+    type Case = (u16, &'static str, fn(&IndexError) -> bool, bool);
+    let cases: [Case; 9] = [
         (409, "version_conflict_engine_exception", |e| matches!(e, IndexError::Conflict { .. }), false),
         (429, "es_rejected_execution_exception", |e| matches!(e, IndexError::Throttled { .. }), false),
         (503, "unavailable_shards_exception", |e| matches!(e, IndexError::Failed { .. }), false),
@@ -101,7 +103,8 @@ fn reads_and_new_indexes() {
     let read = |status, body: Value| of_read(&server(), "pets", &answer(status, &body));
     assert_eq!(read(200, json!({"found": true, "_source": {"a": 1}})).unwrap(), json!({"a": 1}).as_object().cloned());
     assert_eq!(read(404, json!({"_index": "pets", "_id": "S=a", "found": false})).unwrap(), None);
-    let no_index = json!({"error": {"type": "index_not_found_exception", "reason": "no such index [pets]"}, "status": 404});
+    let no_index =
+        json!({"error": {"type": "index_not_found_exception", "reason": "no such index [pets]"}, "status": 404});
     let error = read(404, no_index).unwrap_err();
     assert!(matches!(error, IndexError::NoSuchIndex { .. }));
     assert_eq!(said_of(&error), "HTTP status 404: index_not_found_exception: index `pets`");
@@ -114,13 +117,31 @@ fn reads_and_new_indexes() {
 #[test]
 fn reasons_name_fields_and_never_values() {
     let cases = [
-        ("failed to parse field [weightKg] of type [float] in document with id 'S=SECRET'. Preview of field's value: 'SECRET'", "field `weightKg` of type `float`"),
-        ("[1:57] failed to parse field [a.b] of type [date] in document with id 'SECRET'", "field `a.b` of type `date`"),
-        ("object mapping for [owner] tried to parse field [owner] as object, but found a concrete value", "field `owner` is an object in the mapping"),
-        ("mapping set to strict, dynamic introduction of [SSN] within [_doc] is not allowed", "field `SSN` is not in the strict mapping"),
-        ("mapper [age] cannot be changed from type [long] to [text]", "field `age` cannot change from type `long` to `text`"),
+        (
+            "failed to parse field [weightKg] of type [float] in document with id 'S=SECRET'. Preview of field's value: 'SECRET'",
+            "field `weightKg` of type `float`",
+        ),
+        (
+            "[1:57] failed to parse field [a.b] of type [date] in document with id 'SECRET'",
+            "field `a.b` of type `date`",
+        ),
+        (
+            "object mapping for [owner] tried to parse field [owner] as object, but found a concrete value",
+            "field `owner` is an object in the mapping",
+        ),
+        (
+            "mapping set to strict, dynamic introduction of [SSN] within [_doc] is not allowed",
+            "field `SSN` is not in the strict mapping",
+        ),
+        (
+            "mapper [age] cannot be changed from type [long] to [text]",
+            "field `age` cannot change from type `long` to `text`",
+        ),
         ("Limit of total fields [1000] has been exceeded while adding new fields [3]", "limit of `1000` fields"),
-        ("Document contains at least one immense term in field=\"notes\" (whose UTF8 encoding is longer than the max length 32766), the prefix is: '[83, 69, 67, 82]...', original message: SECRET", "a term of field `notes` is too long for its type"),
+        (
+            "Document contains at least one immense term in field=\"notes\" (whose UTF8 encoding is longer than the max length 32766), the prefix is: '[83, 69, 67, 82]...', original message: SECRET",
+            "a term of field `notes` is too long for its type",
+        ),
         ("Invalid index name [Pets], must be lowercase", "index name `Pets`"),
     ];
     for (reason, expected) in cases {
