@@ -8,6 +8,7 @@ pub mod notify;
 pub mod record;
 pub mod replica;
 pub mod router;
+pub mod search;
 pub mod sink;
 pub mod source;
 #[cfg(feature = "testing")]

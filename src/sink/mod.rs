@@ -7,6 +7,7 @@
 //! | Port | Adapters |
 //! |---|---|
 //! | [`DeadLetterSink`](dead_letter::DeadLetterSink) | [`Memory`](dead_letter::Memory), [`JsonLines`](dead_letter::JsonLines), `Sqs` (feature `sqs`) |
+//! | [`Index`](index::Index) | [`Memory`](index::Memory), `OpenSearch` (feature `search`) |
 //! | [`Ledger`](ledger::Ledger) | [`Memory`](ledger::Memory), `DynamoDb` (feature `dynamodb`) |
 //! | [`Publisher`](publisher::Publisher) | [`Memory`](publisher::Memory), [`JsonLines`](publisher::JsonLines), `Sns` (feature `sns`) |
 //! | [`Table`](table::Table), [`TransactTable`](table::TransactTable) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
@@ -16,6 +17,7 @@ pub mod aws;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod dead_letter;
+pub mod index;
 pub mod ledger;
 mod lines;
 pub mod publisher;

@@ -17,6 +17,9 @@ use super::{
     text::unescape,
 };
 
+/// A word of an envelope, if it is one, and the text behind it.
+type Word<'a> = (Option<Cow<'a, [u8]>>, &'a [u8]);
+
 /// Why a record was not read, and where.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -157,7 +160,7 @@ impl<'a> Reader<'a, '_> {
 
     /// A string of which only the content matters, with its escapes resolved, or null.
     #[cold]
-    fn word(&mut self, value: &'a [u8]) -> Read<(Option<Cow<'a, [u8]>>, &'a [u8])> {
+    fn word(&mut self, value: &'a [u8]) -> Read<Word<'a>> {
         let (span, after) = self.any_text(value)?;
         Ok((span.map(|span| resolved(&self.body[span])), after))
     }

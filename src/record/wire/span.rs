@@ -32,10 +32,6 @@ impl Span {
         self.start as usize
     }
 
-    pub(super) fn len(self) -> usize {
-        (self.end - self.start) as usize
-    }
-
     pub(super) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }

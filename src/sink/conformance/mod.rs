@@ -3,12 +3,14 @@
 //! A suite panics with a sentence that says which promise of the port did not hold.
 
 mod dead_letter;
+mod index;
 mod ledger;
 mod publisher;
 mod table;
 mod transact;
 
 pub use dead_letter::dead_letter_sink;
+pub use index::index;
 pub use ledger::ledger;
 pub use publisher::publisher;
 pub use table::table;

@@ -55,7 +55,7 @@ fn push_typed(bytes: &mut Vec<u8>, kind: u8, field: &[u8]) {
 /// One text per number: sign, digits without zeros around them, and the exponent of the last digit.
 ///
 /// What is not a number stays as it is.
-fn canonical(number: &str) -> String {
+pub(crate) fn canonical(number: &str) -> String {
     parse(number).unwrap_or_else(|| number.to_owned())
 }
 

@@ -49,6 +49,7 @@ pub use error::{Cause, TableError};
 pub use fold::by_row;
 pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
+pub(crate) use key::canonical as canonical_number;
 pub use memory::{Fault, Memory, Operation};
 pub use plain::write_plain;
 pub use read::read_many;
