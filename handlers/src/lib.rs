@@ -10,6 +10,8 @@
 //!
 //! The binaries beside it are Lambda functions, to deploy as they are or to copy.
 
+pub mod views;
+
 use std::env;
 
 use anabranch::record::Entity;
@@ -64,6 +66,13 @@ impl Entity for Pet {
 
 impl Entity for Activity {
     const NAME: &'static str = "ACTIVITY";
+}
+
+/// How PetTracker's attributes are searched: numbers as numbers, times as times.
+pub fn mapping() -> serde_json::Value {
+    serde_json::json!({"mappings": {"properties": {
+        "weightKg": {"type": "double"}, "minutes": {"type": "long"}, "timestamp": {"type": "date"}
+    }}})
 }
 
 /// An environment variable that a function cannot do without.

@@ -1,0 +1,33 @@
+//! Keeps PetTracker's views: a leaderboard, a daily summary of each pet, and how many pets there are of each species.
+//!
+//! | Variable | |
+//! |---|---|
+//! | `VIEW_TABLE` | the table that the views are in: keys `PK` and `SK`, time to live on `anabranchExpires` |
+//! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that no view can take; without it they are retried |
+
+use std::env;
+
+use anabranch::{
+    dispatch::Dispatcher,
+    lambda,
+    router::Router,
+    sink::{dead_letter::Sqs, table::DynamoDb},
+};
+use handlers::{setting, views};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda::Error> {
+    lambda::init_logs();
+    let table = DynamoDb::connect(setting("VIEW_TABLE")?, None).await;
+    let router = Router::by_attribute("entityType")
+        .on(views::leaderboard(table.clone()))
+        .on(views::daily(table.clone()))
+        .on(views::species(table))
+        .ignore("USER")
+        .ignore(views::ENTITY);
+    let app = match env::var("DEAD_LETTER_QUEUE_URL") {
+        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
+        Err(_) => Dispatcher::new(router),
+    };
+    lambda::run(app).await
+}
