@@ -28,46 +28,13 @@ pub(super) enum Fields {
 }
 
 impl Fields {
-    /// Recognizes a key by its first eight bytes and steps over it, if it is written compactly. `rest` begins behind its
-    /// opening quote; what is handed back begins with the value, which may be anything.
-    #[inline(always)]
-    pub(super) fn short_key(self, rest: &[u8]) -> Option<(Field, &[u8])> {
-        let word = u64::from_le_bytes(*rest.first_chunk::<8>()?);
-        let (field, value) = match self {
-            Self::OfRecord => match word {
-                EVENT_ID => (Field::EventId, rest.strip_prefix(b"eventID\":")?),
-                EVENT_NAME => (Field::EventName, rest.strip_prefix(b"eventName\":")?),
-                EVENT_VERSION => (Field::Other, rest.strip_prefix(b"eventVersion\":")?),
-                EVENT_SOURCE => match rest.strip_prefix(b"eventSource\":") {
-                    Some(value) => (Field::EventSource, value),
-                    None => (Field::SourceArn, rest.strip_prefix(b"eventSourceARN\":")?),
-                },
-                REGION => (Field::Region, rest.strip_prefix(b"awsRegion\":")?),
-                CHANGE => (Field::Change, rest.strip_prefix(b"dynamodb\":")?),
-                _ => return None,
-            },
-            Self::OfChange => match word {
-                CREATED_AT => (Field::CreatedAt, rest.strip_prefix(b"ApproximateCreationDateTime\":")?),
-                KEYS => (Field::Keys, rest.strip_prefix(b"Keys\":")?),
-                NEW_IMAGE => (Field::NewImage, rest.strip_prefix(b"NewImage\":")?),
-                OLD_IMAGE => (Field::OldImage, rest.strip_prefix(b"OldImage\":")?),
-                SEQUENCE_NUMBER => (Field::SequenceNumber, rest.strip_prefix(b"SequenceNumber\":")?),
-                SIZE_BYTES => (Field::SizeBytes, rest.strip_prefix(b"SizeBytes\":")?),
-                VIEW_TYPE => (Field::ViewType, rest.strip_prefix(b"StreamViewType\":")?),
-                _ => return None,
-            },
-        };
-        // A space belongs to the value as it is read in general.
-        if matches!(value.first(), Some(b' ' | b'\n' | b'\t' | b'\r')) { None } else { Some((field, value)) }
-    }
-
     /// The field of a key.
-    pub(super) fn of(self, key: &[u8]) -> Field {
+    pub(super) fn of(self, key: &str) -> Field {
         let range = match self {
             Self::OfRecord => 0..7,
             Self::OfChange => 7..14,
         };
-        NAMES[range].iter().find(|(_, name)| name.as_bytes() == key).map_or(Field::Other, |(field, _)| *field)
+        NAMES[range].iter().find(|(_, name)| *name == key).map_or(Field::Other, |(field, _)| *field)
     }
 }
 
@@ -77,7 +44,6 @@ impl Field {
     }
 
     /// A bit of its own; other fields have none and may be there twice.
-    #[inline(always)]
     pub(super) fn bit(self) -> u32 {
         if self as u32 == Self::Other as u32 { 0 } else { 1 << self as u32 }
     }
@@ -100,45 +66,17 @@ const NAMES: [(Field, &str); 14] = [
     (Field::ViewType, "StreamViewType"),
 ];
 
-const EVENT_ID: u64 = word(b"eventID\"");
-const EVENT_NAME: u64 = word(b"eventNam");
-const EVENT_VERSION: u64 = word(b"eventVer");
-const EVENT_SOURCE: u64 = word(b"eventSou");
-const REGION: u64 = word(b"awsRegio");
-const CHANGE: u64 = word(b"dynamodb");
-const CREATED_AT: u64 = word(b"Approxim");
-/// A record whose `Keys` are no compact object is read in general.
-const KEYS: u64 = word(b"Keys\":{\"");
-const NEW_IMAGE: u64 = word(b"NewImage");
-const OLD_IMAGE: u64 = word(b"OldImage");
-const SEQUENCE_NUMBER: u64 = word(b"Sequence");
-const SIZE_BYTES: u64 = word(b"SizeByte");
-const VIEW_TYPE: u64 = word(b"StreamVi");
-
-const fn word(text: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn compact_keys_are_recognized_as_all_others_are() {
-        for fields in [Fields::OfRecord, Fields::OfChange] {
-            for (_, name) in NAMES {
-                let text = format!("{name}\":{{\"S\":1}}");
-                let expected = fields.of(name.as_bytes());
-                match fields.short_key(text.as_bytes()) {
-                    Some((field, value)) => assert_eq!((field, value), (expected, &b"{\"S\":1}"[..]), "{name}"),
-                    None => assert!(matches!(expected, Field::Other | Field::UserIdentity), "{name}"),
-                }
-            }
-        }
-        assert_eq!(Fields::OfRecord.short_key(b"eventVersion\":\"1.1\""), Some((Field::Other, &b"\"1.1\""[..])));
-        assert_eq!(Fields::OfRecord.short_key(b"eventID\": \"1\""), None);
-        assert_eq!(Fields::OfRecord.short_key(b"eventNames\":\"1\""), None);
-        assert_eq!(Fields::OfRecord.short_key(b"event"), None);
+    fn a_field_belongs_to_its_object() {
+        assert_eq!(Fields::OfRecord.of("eventID"), Field::EventId);
+        assert_eq!(Fields::OfChange.of("Keys"), Field::Keys);
+        assert_eq!(Fields::OfChange.of("eventID"), Field::Other);
+        assert_eq!(Fields::OfRecord.of("Keys"), Field::Other);
+        assert_eq!(Fields::OfRecord.of("eventVersion"), Field::Other);
     }
 
     #[test]

@@ -193,7 +193,42 @@ fn any_integer<T: Integer>(text: &str) -> Result<T, DecodeError> {
 }
 
 /// The nearest float; numbers of DynamoDB are all in its range.
+#[inline]
 pub(super) fn float(text: &str) -> Result<f64, DecodeError> {
+    match short_float(text.as_bytes()) {
+        Some(value) => Ok(value),
+        None => any_float(text),
+    }
+}
+
+/// A number of at most fifteen digits, and perhaps a sign and a point. Both the digits and the power of ten are exact
+/// floats then, so that one division rounds correctly.
+#[inline]
+fn short_float(text: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let (negative, unsigned) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+    if unsigned.len() > 16 {
+        return None;
+    }
+    let (mut value, mut point) = (0u64, None);
+    for (index, byte) in unsigned.iter().enumerate() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => value = value * 10 + u64::from(digit),
+            _ if *byte == b'.' && point.is_none() => point = Some(index),
+            _ => return None,
+        }
+    }
+    let digits = unsigned.len() - usize::from(point.is_some());
+    if digits == 0 || digits > 15 {
+        return None;
+    }
+    let fraction = point.map_or(0, |point| unsigned.len() - point - 1);
+    let value = value as f64 / POWERS[fraction];
+    Some(if negative { -value } else { value })
+}
+
+#[inline(never)]
+fn any_float(text: &str) -> Result<f64, DecodeError> {
     let value = checked(text)?.parse::<f64>().ok().filter(|value| value.is_finite());
     value.ok_or_else(|| DecodeError::new(DecodeReason::OutOfRange { target: "f64" }))
 }
@@ -253,6 +288,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn short_floats_are_the_nearest(text in "-?[0-9]{0,10}\\.?[0-9]{0,10}") {
+            match short_float(text.as_bytes()) {
+                Some(value) => prop_assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits()),
+                None => prop_assert!(text.len() > 15 || !is_number(&text), "{}", text),
+            }
+        }
+
         #[test]
         fn every_i128_comes_back(value: i128) {
             let number = Decimal::parse(&value.to_string()).unwrap();

@@ -19,13 +19,20 @@ pub(super) struct Length {
     pub(super) escaped: bool,
 }
 
-/// Cuts `rest` before the closing quote of the string whose content it begins with, if the content is short and plain.
+/// Cuts `rest` before the closing quote of the string whose content it begins with, if the content has no escapes.
 ///
 /// Nothing means that [`string_length`] has to look closer.
 #[inline(always)]
-pub(super) fn short_string(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = special_in_block(rest)?;
-    (rest[at] == b'"').then(|| rest.split_at(at))
+pub(super) fn plain_string(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    match special_in_block(rest) {
+        Some(at) => (rest[at] == b'"').then(|| rest.split_at(at)),
+        None => rest.split_at_checked(plain_length(rest)?),
+    }
+}
+
+#[inline(never)]
+fn plain_length(rest: &[u8]) -> Option<usize> {
+    special(rest).filter(|&at| rest[at] == b'"')
 }
 
 /// The offset of the first quote or backslash in the block that `rest` begins with.
@@ -59,6 +66,29 @@ pub(super) fn begins_with<const N: usize>(rest: &[u8; N], text: &[u8; N]) -> boo
     };
     let blocks = rest.as_chunks::<BLOCK>().0.iter().zip(text.as_chunks::<BLOCK>().0);
     blocks.fold(equal(last, end), |all, (rest, text)| all & equal(rest, text)).to_bitmask() == 0xffff
+}
+
+/// The offset of the closing quote of the string whose content `rest` begins with, whatever is in it.
+#[inline(always)]
+pub(super) fn string_end(rest: &[u8]) -> Option<usize> {
+    match special_in_block(rest) {
+        Some(at) if rest[at] == b'"' => Some(at),
+        _ => far_string_end(rest),
+    }
+}
+
+#[inline(never)]
+fn far_string_end(rest: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let quote = from + memchr::memchr(b'"', &rest[from..])?;
+        // A quote is escaped by an odd number of backslashes; those before `from` belong to an escaped quote.
+        let backslashes = rest[from..quote].iter().rev().take_while(|&&byte| byte == b'\\').count();
+        if backslashes % 2 == 0 {
+            return Some(quote);
+        }
+        from = quote + 1;
+    }
 }
 
 /// The length of the string content that `rest` begins with, or nothing if it has no end.
@@ -189,7 +219,7 @@ mod tests {
         assert_eq!(string_length(b"no end here, however long it gets"), None);
         assert_eq!(string_length(br"ends in a backslash\"), None);
         assert_eq!(string_length(b""), None);
-        assert_eq!(short_string(b"no end in the first block"), None);
+        assert_eq!(plain_string(b"no end in the first block"), None);
     }
 
     #[test]
@@ -231,16 +261,14 @@ mod tests {
         ) {
             let expected = oracle(&text);
             prop_assert_eq!(string_length(&text), expected);
-            if let Some((content, after)) = short_string(&text) {
-                prop_assert_eq!(Some(Length { bytes: content.len(), escaped: false }), expected);
-                prop_assert_eq!([content, after].concat(), &*text);
-            }
+            prop_assert_eq!(string_end(&text), expected.map(|length| length.bytes));
+            let plain = plain_string(&text).map(|(content, after)| [content, after].concat()).map(|text| text.len());
+            prop_assert_eq!(plain, expected.filter(|length| !length.escaped).map(|_| text.len()));
+            prop_assert_eq!(plain_string(&text).map(|(content, _)| content.len()), expected.filter(|length| !length.escaped).map(|length| length.bytes));
             if let Some(length) = ascii_length(&text) {
                 prop_assert_eq!(Some(Length { bytes: length, escaped: false }), expected);
                 prop_assert!(text[..length].is_ascii());
             }
-            let plain = expected.is_some_and(|length| !length.escaped && length.bytes < 16);
-            prop_assert_eq!(short_string(&text).is_some(), plain && text.len() >= 16);
         }
 
         #[test]

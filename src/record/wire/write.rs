@@ -119,9 +119,9 @@ impl RecordParts<'_> {
         record.member("eventVersion", &Some("1.1"));
         record.member("eventSource", &Some("aws:dynamodb"));
         record.member("awsRegion", &self.region);
+        record.member("userIdentity", &self.identity);
         record.key("dynamodb");
         self.write_change(record.json);
-        record.member("userIdentity", &self.identity);
         record.member("eventSourceARN", &self.source_arn);
         record.close();
     }

@@ -1,5 +1,7 @@
 //! The elements of a list or set, and the entries of a map.
 
+use std::borrow::Cow;
+
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 use super::{
@@ -57,7 +59,11 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        match self.cursor.next_key(std::mem::replace(&mut self.first, false))? {
+        let first = std::mem::replace(&mut self.first, false);
+        if let Some(name) = self.cursor.plain_key(first) {
+            return seed.deserialize(Key(Cow::Borrowed(name))).map(Some);
+        }
+        match self.cursor.next_key(first)? {
             Some(name) => seed.deserialize(Key(name)).map(Some),
             None => Ok(None),
         }

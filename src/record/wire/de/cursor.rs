@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::{Result, tag::Tag};
 use crate::record::wire::{
     error::{DecodeError, DecodeReason},
-    scan::{short_string, skip_space, string_length},
+    scan::{plain_string, skip_space, string_end, string_length},
     skip,
     text::unescape,
 };
@@ -81,17 +81,55 @@ impl<'de> Cursor<'de> {
     }
 
     /// Reads a string token; text without escapes is borrowed.
-    #[inline(always)]
+    #[inline]
     pub(super) fn string(&mut self) -> Result<Cow<'de, str>> {
-        self.expect(b'"', "a string")?;
-        match short_string(self.rest) {
-            Some((content, after)) => {
-                let start = self.offset();
-                self.rest = &after[1..];
-                self.slice(start, start + content.len()).map(Cow::Borrowed)
-            }
-            None => self.any_string(),
+        if let Some(text) = self.plain_text() {
+            return Ok(Cow::Borrowed(text));
         }
+        self.expect(b'"', "a string")?;
+        self.any_string()
+    }
+
+    /// Reads a string token and leaves its escapes as they are; it begins at the offset.
+    pub(super) fn raw_string(&mut self) -> Result<(usize, &'de str)> {
+        self.rest = skip_space(self.rest);
+        let at = self.offset();
+        self.expect(b'"', "a string")?;
+        let length = string_end(self.rest).ok_or_else(|| self.syntax("the end of a string"))?;
+        self.rest = &self.rest[length + 1..];
+        Ok((at, self.slice(at + 1, at + 1 + length)?))
+    }
+
+    /// A string token without escapes, with nothing before it.
+    #[inline(always)]
+    pub(super) fn plain_text(&mut self) -> Option<&'de str> {
+        self.plain_text_between(b"\"", b"\"")
+    }
+
+    /// The same as an attribute value with this type tag.
+    #[inline(always)]
+    pub(super) fn plain_attribute(&mut self, tag: u8) -> Option<&'de str> {
+        self.plain_text_between(&[b'{', b'"', tag, b'"', b':', b'"'], b"\"}")
+    }
+
+    /// The same as the key of a map's next entry, with its colon.
+    #[inline(always)]
+    pub(super) fn plain_key(&mut self, first: bool) -> Option<&'de str> {
+        if first { self.plain_text_between(b"\"", b"\":") } else { self.plain_text_between(b",\"", b"\":") }
+    }
+
+    #[inline(always)]
+    fn plain_text_between<const B: usize, const A: usize>(
+        &mut self,
+        before: &[u8; B],
+        after: &[u8; A],
+    ) -> Option<&'de str> {
+        let (content, rest) = plain_string(self.rest.strip_prefix(before)?)?;
+        let rest = rest.strip_prefix(after)?;
+        let end = self.offset_of(rest) - A;
+        let text = self.text.get(end - content.len()..end)?;
+        self.rest = rest;
+        Some(text)
     }
 
     #[inline(never)]
@@ -126,6 +164,11 @@ impl<'de> Cursor<'de> {
 
     #[inline(never)]
     fn open_any(&mut self) -> Result<Tag> {
+        for (literal, tag) in [(b"{\"SS\":", Tag::Ss), (b"{\"NS\":", Tag::Ns), (b"{\"BS\":", Tag::Bs)] {
+            if self.take_literal(literal) {
+                return Ok(tag);
+            }
+        }
         self.expect(b'{', "an attribute value")?;
         if self.peek() != Some(b'"') {
             return Err(self.fail(DecodeReason::UnknownTag));
@@ -151,14 +194,17 @@ impl<'de> Cursor<'de> {
     #[inline(always)]
     pub(super) fn take_null(&mut self) -> Result<bool> {
         match self.rest {
-            // A tag of one letter, so another one.
-            [b'{', b'"', _, b'"', ..] => Ok(false),
+            // Another tag: one of a letter, of a set, or a boolean's.
+            [b'{', b'"', _, b'"' | b'S' | b'O', ..] => Ok(false),
             _ => self.take_any_null(),
         }
     }
 
     #[inline(never)]
     fn take_any_null(&mut self) -> Result<bool> {
+        if self.take_literal(b"{\"NULL\":true}") {
+            return Ok(true);
+        }
         let start = self.rest;
         if self.open()? == Tag::Null && self.boolean()? {
             return self.close().map(|()| true);
@@ -167,8 +213,16 @@ impl<'de> Cursor<'de> {
         Ok(false)
     }
 
-    /// Reads `true` or `false`.
+    /// Over an attribute value of type `BOOL`, if it is written compactly.
     #[inline(always)]
+    pub(super) fn plain_boolean(&mut self) -> Option<bool> {
+        if self.take_literal(b"{\"BOOL\":true}") {
+            return Some(true);
+        }
+        self.take_literal(b"{\"BOOL\":false}").then_some(false)
+    }
+
+    /// Reads `true` or `false`.
     pub(super) fn boolean(&mut self) -> Result<bool> {
         self.rest = skip_space(self.rest);
         if self.take_literal(b"true") {
@@ -218,8 +272,8 @@ impl<'de> Cursor<'de> {
         }
     }
 
-    /// Reads the next key of a map and steps over its colon; nothing at the end of the map.
-    #[inline(always)]
+    /// Reads the key of a map's next entry and steps over its colon; nothing at the end of the map.
+    #[inline(never)]
     pub(super) fn next_key(&mut self, first: bool) -> Result<Option<Cow<'de, str>>> {
         if !self.more(first, b'}')? {
             return Ok(None);
@@ -230,7 +284,6 @@ impl<'de> Cursor<'de> {
     }
 
     /// Skips a value by its structure.
-    #[inline(always)]
     pub(super) fn skip(&mut self) -> Result<&'de str> {
         self.rest = skip_space(self.rest);
         let start = self.offset();

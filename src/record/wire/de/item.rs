@@ -1,6 +1,6 @@
 //! Reads items as they are: every attribute with its own type, numbers as text.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use serde_dynamo::AttributeValue;
 
@@ -9,13 +9,21 @@ use crate::record::wire::error::DecodeError;
 
 /// Reads the attributes between two braces.
 pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<HashMap<String, AttributeValue>> {
-    let mut item = HashMap::new();
+    // Room for seven: most items and maps are small, and growing an empty map costs more than this.
+    let mut item = HashMap::with_capacity(7);
     cursor.enter(b'{', "an object of attributes")?;
-    while let Some(name) = cursor.next_key(item.is_empty())? {
-        item.insert(name.into_owned(), attribute(cursor)?);
+    while let Some(name) = name(cursor, item.is_empty())? {
+        item.insert(name, attribute(cursor)?);
     }
     cursor.leave(b'}')?;
     Ok(item)
+}
+
+fn name(cursor: &mut Cursor<'_>, first: bool) -> Result<Option<String>> {
+    match cursor.plain_key(first) {
+        Some(name) => Ok(Some(name.to_owned())),
+        None => Ok(cursor.next_key(first)?.map(Cow::into_owned)),
+    }
 }
 
 /// What is wrong with an item that begins at `start` of an image.

@@ -45,6 +45,17 @@ impl Tag {
         })
     }
 
+    /// The letter of a tag that holds a single text.
+    #[inline(always)]
+    pub(super) fn letter(self) -> Option<u8> {
+        match self {
+            Self::S => Some(b'S'),
+            Self::N => Some(b'N'),
+            Self::B => Some(b'B'),
+            _ => None,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::S => "S",

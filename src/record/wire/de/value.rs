@@ -14,8 +14,8 @@ use super::{
 };
 use crate::record::wire::{
     error::{DecodeError, DecodeReason},
-    exact,
-    number::{self, Integer},
+    exact, number,
+    text::unescape,
 };
 
 /// How an attribute value stands in its text.
@@ -24,6 +24,8 @@ pub(super) trait Frame: Copy {
     fn open(self, cursor: &mut Cursor<'_>) -> Result<Tag>;
     /// Behind the value.
     fn close(self, cursor: &mut Cursor<'_>) -> Result<()>;
+    /// The text behind a tag of one letter, with the value closed, if it is written compactly and without escapes; else nowhere.
+    fn plain_text<'de>(self, cursor: &mut Cursor<'de>, tag: u8) -> Option<&'de str>;
     /// Behind the value if it is `NULL`; else nowhere.
     fn take_null(self, cursor: &mut Cursor<'_>) -> Result<bool>;
 }
@@ -41,6 +43,11 @@ impl Frame for Wrapped {
     #[inline]
     fn close(self, cursor: &mut Cursor<'_>) -> Result<()> {
         cursor.close()
+    }
+
+    #[inline(always)]
+    fn plain_text<'de>(self, cursor: &mut Cursor<'de>, tag: u8) -> Option<&'de str> {
+        cursor.plain_attribute(tag)
     }
 
     #[inline]
@@ -64,6 +71,11 @@ impl Frame for Known {
         Ok(())
     }
 
+    #[inline(always)]
+    fn plain_text<'de>(self, cursor: &mut Cursor<'de>, tag: u8) -> Option<&'de str> {
+        if self.0.letter() == Some(tag) { cursor.plain_text() } else { None }
+    }
+
     #[inline]
     fn take_null(self, _: &mut Cursor<'_>) -> Result<bool> {
         Ok(false)
@@ -82,26 +94,29 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
         Self { cursor, frame }
     }
 
-    /// The text of a number.
-    #[inline]
-    fn number(self) -> Result<Cow<'de, str>> {
+    /// The text of a number, or of anything else of which `accepts` is true, if it is not written compactly.
+    #[inline(never)]
+    fn any_text(self, accepts: fn(Tag) -> bool, expected: &str) -> Result<Cow<'de, str>> {
         match self.frame.open(self.cursor)? {
-            Tag::N => self.token(),
-            tag => Err(self.wrong(tag, "a number (N)")),
+            tag if accepts(tag) => self.token(),
+            tag => Err(self.wrong(tag, expected)),
+        }
+    }
+
+    /// Reads a number from its text.
+    #[inline(always)]
+    fn number<T>(self, read: impl Fn(&str) -> Result<T>) -> Result<T> {
+        match self.frame.plain_text(self.cursor, b'N') {
+            Some(text) => read(text),
+            None => read(&self.any_text(|tag| tag == Tag::N, "a number (N)")?),
         }
     }
 
     /// A string token behind the tag, with the frame closed.
-    #[inline]
     fn token(self) -> Result<Cow<'de, str>> {
         let text = self.cursor.string()?;
         self.frame.close(self.cursor)?;
         Ok(text)
-    }
-
-    #[inline]
-    fn integer<T: Integer>(self) -> Result<T> {
-        number::integer(&self.number()?)
     }
 
     #[inline]
@@ -155,10 +170,10 @@ impl<'c, 'de, F: Frame> Value<'c, 'de, F> {
 
 /// Reads a string token of base64.
 pub(super) fn binary(cursor: &mut Cursor<'_>) -> Result<Vec<u8>> {
-    cursor.peek();
-    let at = cursor.offset();
-    let text = cursor.string()?;
-    base64_simd::STANDARD.decode_to_vec(text.as_bytes()).map_err(|_| DecodeError::at(DecodeReason::BadBase64, at))
+    let (at, raw) = cursor.raw_string()?;
+    let decode = |text: &str| base64_simd::STANDARD.decode_to_vec(text).ok();
+    // A slash may be escaped; nobody looks for escapes in what decodes without.
+    decode(raw).or_else(|| decode(&unescape(raw)?)).ok_or_else(|| DecodeError::at(DecodeReason::BadBase64, at))
 }
 
 #[inline]
@@ -184,7 +199,7 @@ macro_rules! integers {
     ($($deserialize:ident $visit:ident,)*) => {$(
         #[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            visitor.$visit(self.integer()?)
+            visitor.$visit(self.number(number::integer)?)
         }
     )*};
 }
@@ -223,6 +238,9 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
 
     #[inline]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let Some(value) = self.cursor.plain_boolean() {
+            return visitor.visit_bool(value);
+        }
         match self.frame.open(self.cursor)? {
             Tag::Bool => visitor.visit_bool(self.boolean()?),
             tag => Err(self.wrong(tag, "a boolean (BOOL)")),
@@ -231,12 +249,12 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
 
     #[inline]
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_f32(number::float32(&self.number()?)?)
+        visitor.visit_f32(self.number(number::float32)?)
     }
 
     #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        visitor.visit_f64(number::float(&self.number()?)?)
+        visitor.visit_f64(self.number(number::float)?)
     }
 
     #[inline]
@@ -246,10 +264,11 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
 
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.frame.open(self.cursor)? {
-            Tag::S | Tag::N => visit_text(self.token()?, visitor),
-            tag => Err(self.wrong(tag, "a string (S) or the text of a number (N)")),
+        if let Some(text) = self.frame.plain_text(self.cursor, b'S') {
+            return visitor.visit_borrowed_str(text);
         }
+        let accepts = |tag| matches!(tag, Tag::S | Tag::N);
+        visit_text(self.any_text(accepts, "a string (S) or the text of a number (N)")?, visitor)
     }
 
     #[inline]
@@ -299,7 +318,10 @@ impl<'de, F: Frame> Deserializer<'de> for Value<'_, 'de, F> {
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value> {
         match name {
-            exact::NUMBER => visitor.visit_str(&number::checked(self.number()?)?),
+            exact::NUMBER => {
+                let text = self.any_text(|tag| tag == Tag::N, "a number (N)")?;
+                visitor.visit_str(number::checked(&text)?)
+            }
             exact::ITEM => match self.frame.open(self.cursor)? {
                 Tag::M => {
                     let (start, json) = (self.cursor.offset(), self.cursor.skip()?);

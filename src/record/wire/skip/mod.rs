@@ -7,7 +7,7 @@ mod item;
 
 pub(super) use item::item;
 
-use super::scan::{number_length, short_string, skip_space, string_length};
+use super::scan::{number_length, skip_space, string_end};
 
 /// Objects and arrays may be nested so deep: a DynamoDB item 63 levels deep, two of JSON for each. DynamoDB allows 32.
 const DEEPEST: u8 = 127;
@@ -66,10 +66,7 @@ fn array(rest: &[u8], depth: u8) -> Option<&[u8]> {
 /// From behind an opening quote to the closing one.
 #[inline(always)]
 fn content(rest: &[u8]) -> Option<&[u8]> {
-    match short_string(rest) {
-        Some((_, after)) => Some(after),
-        None => Some(&rest[string_length(rest)?.bytes..]),
-    }
+    rest.get(string_end(rest)?..)
 }
 
 /// From the closing quote of a key to behind its colon.
