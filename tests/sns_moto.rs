@@ -42,12 +42,12 @@ async fn config() -> SdkConfig {
 }
 
 impl Topic {
-    async fn new(suffix: &str) -> Self {
+    async fn new(name: &str) -> Self {
         let config = config().await;
         let (sns, sqs) = (aws_sdk_sns::Client::new(&config), aws_sdk_sqs::Client::new(&config));
-        let name = format!("notifications-{}{suffix}", std::process::id());
+        let name = format!("test-{}-{name}", std::process::id());
         let (mut topic, mut queue) = (sns.create_topic().name(&name), sqs.create_queue().queue_name(&name));
-        if suffix == ".fifo" {
+        if name.ends_with(".fifo") {
             topic = topic.attributes("FifoTopic", "true");
             queue = queue.attributes(aws_sdk_sqs::types::QueueAttributeName::FifoQueue, "true");
         }
@@ -111,13 +111,13 @@ fn read(received: &aws_sdk_sqs::types::Message) -> Message {
 
 #[tokio::test]
 async fn a_fifo_topic_conforms() {
-    let topic = Topic::new(".fifo").await;
+    let topic = Topic::new("conforms.fifo").await;
     conformance::publisher(&topic.publisher(), async || topic.messages().await).await;
 }
 
 #[tokio::test]
 async fn a_standard_topic_takes_batches() {
-    let topic = Topic::new("").await;
+    let topic = Topic::new("standard").await;
     let messages: Vec<_> = (0..25).map(|at| Message::new(at.to_string()).attribute("at", at)).collect();
     let results: Vec<_> = topic.publisher().publish(&messages).collect().await;
     assert!(results.len() == 25 && results.iter().all(|(_, result)| result.is_ok()), "{results:?}");
@@ -128,7 +128,7 @@ async fn a_standard_topic_takes_batches() {
 
 #[tokio::test]
 async fn a_fifo_topic_takes_an_id_once() {
-    let topic = Topic::new(".fifo").await;
+    let topic = Topic::new("once.fifo").await;
     let message = Message::new("once").group("g").deduplication_id("once").attribute("case", "once");
     for _ in 0..2 {
         let results: Vec<_> = topic.publisher().publish(std::slice::from_ref(&message)).collect().await;
