@@ -21,6 +21,7 @@ use super::{
     error::{DecodeError, DecodeReason},
     members::Members,
     scan::string_length,
+    skip::value_of,
     text::unescape,
 };
 
@@ -52,6 +53,9 @@ fn checked(json: &[u8]) -> Result<&str> {
 
 /// The text of one attribute of an item, of type `S` or `N`, without decoding the others.
 pub(super) fn attribute_text<'a>(json: &'a [u8], name: &str) -> Result<Option<Cow<'a, str>>> {
+    if let Some(text) = plain_text(json, name) {
+        return Ok(Some(Cow::Borrowed(text)));
+    }
     let broken = |at| DecodeError::at(DecodeReason::Syntax { expected: "an object of attributes" }, at);
     let mut members = Members::of(json, 0);
     while let Some((found, at)) = members.next_key().map_err(broken)? {
@@ -61,6 +65,19 @@ pub(super) fn attribute_text<'a>(json: &'a [u8], name: &str) -> Result<Option<Co
         members.skip_value().map_err(broken)?;
     }
     Ok(None)
+}
+
+/// The same in compact text without escapes, as Lambda writes it; nothing if it is not, or not there.
+fn plain_text<'a>(json: &'a [u8], name: &str) -> Option<&'a str> {
+    let needs_escapes = |byte: &u8| matches!(byte, b'"' | b'\\' | ..b' ');
+    if name.as_bytes().iter().any(needs_escapes) {
+        return None;
+    }
+    let [b'{', b'"', b'S' | b'N', b'"', b':', b'"', content @ ..] = value_of(json, name.as_bytes())? else {
+        return None;
+    };
+    let length = string_length(content).filter(|length| !length.escaped)?.bytes;
+    content[length..].starts_with(b"\"}").then(|| str::from_utf8(&content[..length]).ok())?
 }
 
 /// The text of an attribute value that begins at `at`.

@@ -5,7 +5,7 @@
 
 mod item;
 
-pub(super) use item::item;
+pub(super) use item::{item, value_of};
 
 use super::scan::{number_length, skip_space, string_end};
 

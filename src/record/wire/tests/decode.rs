@@ -268,3 +268,22 @@ fn one_attribute_is_found_without_decoding_the_others() {
     assert_eq!(image.attribute("bad").unwrap_err().path(), "Records[0].dynamodb.NewImage.bad");
     assert_eq!(*image.attribute("odd").unwrap_err().reason(), DecodeReason::BadEscape);
 }
+
+/// The short way to an attribute finds what the long way finds, and nothing that only looks like it.
+#[test]
+fn an_attribute_is_found_at_the_top_level_only() {
+    let tag =
+        |json: &'static str| de::attribute_text(json.as_bytes(), "kind").map(|text| text.map(|text| text.into_owned()));
+    let found = |json| tag(json).expect("a text or nothing");
+    assert_eq!(found(r#"{"a":{"S":"x"},"kind":{"S":"PET"},"b":{"N":"1"}}"#).as_deref(), Some("PET"));
+    assert_eq!(found(r#"{"kind":{"N":"7"}}"#).as_deref(), Some("7"));
+    assert_eq!(found(r#"{ "kind" : { "S" : "PET" } }"#).as_deref(), Some("PET"));
+    assert_eq!(found(r#"{"k\u0069nd":{"S":"P\u0045T"}}"#).as_deref(), Some("PET"));
+    assert_eq!(found(r#"{"m":{"M":{"kind":{"S":"INNER"}}},"kind":{"S":"PET"}}"#).as_deref(), Some("PET"));
+    assert_eq!(found(r#"{"m":{"M":{"kind":{"S":"INNER"}}}}"#), None);
+    assert_eq!(found(r#"{"l":{"L":[{"M":{"kind":{"S":"INNER"}}}]},"x":{"S":"\"kind\":{\"S\":\"NO\""}}"#), None);
+    assert_eq!(found(r#"{"kinds":{"S":"NO"},"skind":{"S":"NO"}}"#), None);
+    assert_eq!(found("{}"), None);
+    assert!(tag(r#"{"kind":{"BOOL":true}}"#).is_err());
+    assert!(tag(r#"{"kind":{"SS":["PET"]}}"#).is_err());
+}
