@@ -227,3 +227,79 @@ impl Ledger for DynamoDb {
         each(keys.iter().map(move |key| self.release_one(key, owner))).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Mutex,
+        time::{Duration, UNIX_EPOCH},
+    };
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sink::aws::double;
+
+    fn term() -> Term {
+        Term::new(UNIX_EPOCH + Duration::from_secs(1_000), Duration::from_secs(60))
+    }
+
+    fn keys(count: usize) -> Vec<String> {
+        (0..count).map(|key| format!("secret {key}")).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_are_classed_by_what_can_be_done() {
+        let cases = [
+            ("ValidationException", "the partition key `id`, a string"),
+            ("ResourceNotFoundException", "does not exist; create it"),
+            ("AccessDeniedException", "`dynamodb:PutItem` and `dynamodb:DeleteItem`"),
+            ("ProvisionedThroughputExceededException", "raise its capacity"),
+            ("TransactionConflictException", "the request to ledger table"),
+        ];
+        for (code, text) in cases {
+            let config = double::config(move |_, _| double::error(400, code, "no")).await;
+            let ledger = DynamoDb::new(Client::new(&config), "Once", "welcome");
+            let error = ledger.claim(&keys(1), &Owner::unique(), term()).await.remove(0).unwrap_err();
+            let said = error.to_string();
+            assert!(!error.is_reject() && said.contains(text) && said.contains("`Once`"), "{code}: {said}");
+            assert_eq!(error.source().unwrap().to_string(), format!("{code}: no (request id REQ-1)"));
+            assert!(!format!("{error:?}").contains("secret"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_does_not_work_is_not_asked_about_every_key() {
+        let calls = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&calls);
+        let answer = move |_: &str, _| {
+            *counted.lock().unwrap() += 1;
+            double::error(400, "ResourceNotFoundException", "no")
+        };
+        let ledger = DynamoDb::new(Client::new(&double::config(answer).await), "Once", "welcome");
+        let claims = ledger.claim(&keys(500), &Owner::unique(), term()).await;
+        assert!(claims.len() == 500 && claims.iter().all(Result::is_err));
+        assert!(*calls.lock().unwrap() <= REQUESTS);
+    }
+
+    #[tokio::test]
+    async fn an_entry_is_small_and_says_what_it_is() {
+        let seen = Arc::new(Mutex::new(Vec::<Value>::new()));
+        let shared = Arc::clone(&seen);
+        let answer = move |_: &str, request| {
+            shared.lock().unwrap().push(request);
+            (200, json!({}))
+        };
+        let ledger = DynamoDb::new(Client::new(&double::config(answer).await), "Once", "welcome");
+        let owner = Owner::unique();
+        let key = ["e1".to_owned()];
+        ledger.claim(&key, &owner, term()).await.remove(0).unwrap();
+        ledger.complete(&key, &owner, term()).await.remove(0).unwrap();
+        ledger.release(&key, &owner).await.remove(0).unwrap();
+        let entry = |state: &str| json!({"id": {"S": "welcome#e1"}, "owner": {"S": owner.as_str()}, "state": {"S": state}, "expiresAt": {"N": "1060"}});
+        let seen = seen.lock().unwrap();
+        assert_eq!((&seen[0]["Item"], &seen[1]["Item"]), (&entry("CLAIMED"), &entry("DONE")));
+        assert_eq!(seen[2]["Key"], json!({"id": {"S": "welcome#e1"}}));
+        assert!(seen.iter().all(|request| request["ConditionExpression"].is_string()), "nothing is written unfenced");
+    }
+}
