@@ -168,6 +168,28 @@ async fn a_record_is_as_good_as_the_worst_of_its_messages() {
     assert_eq!(bodies(&topic), ["0a", "0b", "1a"]);
 }
 
+/// Takes the first message, fails the third, and so never comes to the second, which is of the first one's record.
+struct OutOfTurn;
+
+impl Publisher for OutOfTurn {
+    fn name(&self) -> &str {
+        "out of turn"
+    }
+
+    fn publish<'a>(&'a self, _: &'a [Message]) -> BoxStream<'a, (usize, Result<(), PublishError>)> {
+        futures_util::stream::iter([(0, Ok(())), (2, Err(PublishError::other("planned failure")))]).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_which_only_some_was_published_is_retried() {
+    let two = |record: &Record<Row>| [numbered(record), numbered(record)];
+    let report = deliver(Notify::new(OutOfTurn, two), payload(&puts(2, 2), 0), None).await;
+    let unfinished = report.unfinished.expect("the first record");
+    assert_eq!((report.applied, unfinished.position), (0, 0));
+    assert!(unfinished.cause.to_string().contains("some of the record's messages"), "{}", unfinished.cause);
+}
+
 /// A topic that does not answer any more: what it has taken is a checkpoint, also in the ledger, and nothing stays claimed.
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_a_checkpoint() {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// When the work has to be done: the end of the invocation, or never.
 ///
@@ -37,6 +37,14 @@ impl Deadline {
     /// The same deadline, earlier by `margin`.
     pub fn minus(self, margin: Duration) -> Self {
         Self(self.0.map(|at| at.checked_sub(margin).unwrap_or(at)))
+    }
+
+    /// The output of `work`, or none if the deadline comes first: `work` is dropped then.
+    pub async fn before<R>(self, work: impl Future<Output = R>) -> Option<R> {
+        match self.0 {
+            Some(at) => timeout_at(at, work).await.ok(),
+            None => Some(work.await),
+        }
     }
 
     /// Whether it has passed.
@@ -76,5 +84,17 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(deadline.passed());
         assert!(!Deadline::NEVER.passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_dropped_at_the_deadline() {
+        let work = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            seconds
+        };
+        let deadline = Deadline::after(Duration::from_secs(3));
+        assert_eq!(deadline.before(work(2)).await, Some(2));
+        assert_eq!(deadline.before(work(2)).await, None);
+        assert_eq!(Deadline::NEVER.before(work(9)).await, Some(9));
     }
 }

@@ -1,6 +1,6 @@
 //! What to do with a change: handlers, and what they answer.
 //!
-//! A handler is a plain `async fn` of one [`Record`](crate::record::Record):
+//! A handler is a plain `async fn` of one [`Record`]:
 //!
 //! ```
 //! use anabranch::{handler::Failure, record::Record};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{IdempotencyError, Idempotent};
 use crate::{
@@ -93,7 +93,7 @@ impl<'i, H: Handler<T, V>, T: FromImage, V: StreamView> Chunk<'i, H, T, V> {
             return;
         }
         let lease = self.idempotent.term(self.idempotent.lease);
-        let claims = before(cut, self.idempotent.ledger.claim(&keys, &self.owner, lease)).await;
+        let claims = cut.before(self.idempotent.ledger.claim(&keys, &self.owner, lease)).await;
         let mut claims = claims.map(Vec::into_iter);
         for member in std::mem::take(&mut self.records) {
             let claim = match (&member.key, &mut claims) {
@@ -111,7 +111,7 @@ impl<'i, H: Handler<T, V>, T: FromImage, V: StreamView> Chunk<'i, H, T, V> {
 
     async fn run(&self, mut batch: Batch<'_, T, V>, cut: Deadline) -> End {
         let work = AssertUnwindSafe(self.idempotent.inner.handle(&mut batch)).catch_unwind();
-        match before(cut, work).await {
+        match cut.before(work).await {
             Some(Ok(())) => End::Returned,
             Some(Err(_)) => End::Panicked,
             None => End::OutOfTime,
@@ -225,13 +225,5 @@ fn cut(deadline: Deadline) -> Deadline {
     match deadline.remaining() {
         Some(left) => deadline.minus(MARGIN.min(left / 2)),
         None => deadline,
-    }
-}
-
-/// The output of `work`, or none once the deadline has passed.
-async fn before<R>(deadline: Deadline, work: impl Future<Output = R>) -> Option<R> {
-    match deadline.instant() {
-        Some(end) => timeout_at(end, work).await.ok(),
-        None => Some(work.await),
     }
 }

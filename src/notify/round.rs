@@ -6,7 +6,6 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use tokio::time::timeout_at;
 
 use super::{Notify, NotifyError};
 use crate::{
@@ -68,7 +67,7 @@ impl Round {
         let mut results = publisher.publish(&messages);
         let mut late = false;
         loop {
-            match before(until, results.next()).await {
+            match until.before(results.next()).await {
                 Some(Some((at, result))) => self.answer(self.record_of[at], result, batch),
                 Some(None) => break,
                 None => {
@@ -128,13 +127,5 @@ fn give_up(deadline: Deadline) -> Deadline {
     match deadline.remaining() {
         Some(left) => deadline.minus(MARGIN.min(left * 2 / 3)),
         None => deadline,
-    }
-}
-
-/// The output of `work`, or none once the deadline has passed.
-async fn before<R>(deadline: Deadline, work: impl Future<Output = R>) -> Option<R> {
-    match deadline.instant() {
-        Some(end) => timeout_at(end, work).await.ok(),
-        None => Some(work.await),
     }
 }
