@@ -26,6 +26,7 @@ impl<T: FromImage> FromImage for Source<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Entity> Entity for Source<T> {
     const NAME: &'static str = T::NAME;
 }
