@@ -10,6 +10,7 @@
 //!
 //! The binaries beside it are Lambda functions, to deploy as they are or to copy.
 
+pub mod news;
 pub mod views;
 
 use std::env;
