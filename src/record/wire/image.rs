@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{de, error::DecodeError, path, span::Span};
+use super::{de, error::DecodeError, find, path, span::Span};
 
 /// Which part of a record an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +94,10 @@ impl<'a> Image<'a> {
     /// # Errors
     /// An attribute of another type, and broken JSON before it.
     pub fn attribute(&self, name: &str) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        de::attribute_text(self.json(), name).map_err(|error| self.locate(error))
+        if self.span.is_absent() {
+            return Ok(None);
+        }
+        find::text(self.body, self.span.start(), name).map_err(|error| self.locate(error))
     }
 
     /// The whole item, without any loss.
@@ -179,7 +182,7 @@ impl RawImage {
     /// # Errors
     /// As [`Image::attribute`].
     pub fn attribute(&self, name: &str) -> Result<Option<Cow<'_, str>>, DecodeError> {
-        de::attribute_text(&self.json, name).map_err(|error| locate(error, &self.json, self.position, self.part))
+        find::text(&self.json, 0, name).map_err(|error| locate(error, &self.json, self.position, self.part))
     }
 
     /// The DynamoDB JSON of the image, as it came.

@@ -13,6 +13,7 @@ mod envelope;
 mod error;
 mod exact;
 mod field;
+mod find;
 mod image;
 mod lane;
 mod members;

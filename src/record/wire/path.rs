@@ -2,20 +2,27 @@
 
 use super::{members::Members, scan::past_space, skip};
 
+/// As many steps as lead to the deepest value of an item that DynamoDB accepts.
+const DEEPEST: usize = 2 * 32 + 4;
+
 /// Names longer than this are cut in a path.
 const LONGEST_NAME: usize = 64;
 
 /// Appends the path from the value that begins `json` to the innermost value that holds `offset`.
 ///
-/// Broken JSON is walked as far as it goes.
+/// Broken JSON is walked as far as it goes, and nonsense no deeper than an item can be.
 pub(super) fn append(path: &mut String, json: &[u8], offset: usize) {
     let mut at = past_space(json, 0);
-    while let Some(inner) = match json.get(at) {
-        Some(b'{') => member(path, json, at, offset),
-        Some(b'[') => element(path, json, at, offset),
-        _ => None,
-    } {
-        at = inner;
+    for _ in 0..DEEPEST {
+        let inner = match json.get(at) {
+            Some(b'{') => member(path, json, at, offset),
+            Some(b'[') => element(path, json, at, offset),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => at = inner,
+            None => return,
+        }
     }
 }
 
@@ -94,6 +101,12 @@ mod tests {
         assert_eq!(path(r#"{"a":{"M":{"b":{"S":"x"#, 21), "$.a.M.b.S");
         assert_eq!(path(r#"{"a":[1,2,{"b":tru"#, 15), "$.a[2].b");
         assert_eq!(path("nonsense", 3), "$");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = "[".repeat(100_000);
+        assert_eq!(path(&deep, 99_999).len(), 1 + 3 * DEEPEST);
     }
 
     #[test]

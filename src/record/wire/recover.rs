@@ -28,7 +28,7 @@ const BRACKETS: usize = 64;
 /// Where the damaged element at `start` ends, at the latest, and what comes next.
 pub(super) fn resume(body: &[u8], start: usize, window: &mut WindowSpans) -> (usize, Next) {
     if let Some(next) = next_record(body, start + 1) {
-        return (without_separator(body, next), Next::Element(next));
+        return (without_separator(body, next).max(start), Next::Element(next));
     }
     if let Some(end) = end_of_records(body, start, window) {
         return (trim_space_end(&body[..end]).len().max(start), Next::End(Ok(())));

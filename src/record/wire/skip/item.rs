@@ -25,10 +25,6 @@ impl Open {
         self.0 != 1
     }
 
-    fn is_item(self) -> bool {
-        self.0 == Self::ITEM.0
-    }
-
     fn in_list(self) -> bool {
         self.0 & 1 != 0
     }
@@ -58,27 +54,6 @@ pub(in crate::record::wire) fn item(rest: &[u8]) -> Option<&[u8]> {
             Place::Value(value) => any_value(value, &mut open)?,
             Place::After(after) => next(after, &mut open)?,
             Place::End(after) => return Some(after),
-        };
-    }
-}
-
-/// The value of an attribute of an item in compact text, from its opening brace on.
-///
-/// Nothing means that the item does not have it, or that another reader has to look closer.
-pub(in crate::record::wire) fn value_of<'a>(item: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let (mut open, mut place) = (Open::ITEM, Place::Name(item.strip_prefix(b"{\"")?));
-    loop {
-        place = match place {
-            Place::Name(found) => {
-                let value = found.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"\":"));
-                if let Some(value) = value.filter(|_| open.is_item()) {
-                    return Some(value);
-                }
-                any_name(found)?
-            }
-            Place::Value(value) => any_value(value, &mut open)?,
-            Place::After(after) => next(after, &mut open)?,
-            Place::End(_) => return None,
         };
     }
 }

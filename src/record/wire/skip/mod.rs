@@ -5,7 +5,7 @@
 
 mod item;
 
-pub(super) use item::{item, value_of};
+pub(super) use item::item;
 
 use super::scan::{number_length, skip_space, string_end};
 

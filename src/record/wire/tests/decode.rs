@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::super::{DecodeError, DecodeReason, Item, Number, de, split};
+use super::super::{DecodeError, DecodeReason, Item, Number, de, find, split};
 
 /// Reads the attribute `a` of an item.
 fn read<T: DeserializeOwned>(attribute: &str) -> Result<T, DecodeError> {
@@ -272,8 +272,7 @@ fn one_attribute_is_found_without_decoding_the_others() {
 /// The short way to an attribute finds what the long way finds, and nothing that only looks like it.
 #[test]
 fn an_attribute_is_found_at_the_top_level_only() {
-    let tag =
-        |json: &'static str| de::attribute_text(json.as_bytes(), "kind").map(|text| text.map(|text| text.into_owned()));
+    let tag = |json: &'static str| find::text(json.as_bytes(), 0, "kind").map(|text| text.map(|text| text.into_owned()));
     let found = |json| tag(json).expect("a text or nothing");
     assert_eq!(found(r#"{"a":{"S":"x"},"kind":{"S":"PET"},"b":{"N":"1"}}"#).as_deref(), Some("PET"));
     assert_eq!(found(r#"{"kind":{"N":"7"}}"#).as_deref(), Some("7"));

@@ -10,7 +10,7 @@ use serde::{
 use serde_dynamo::AttributeValue;
 
 use super::{
-    super::{Item, Number, de, lane},
+    super::{Item, Number, de, find, lane},
     generate::{self, Layout},
     oracle,
 };
@@ -288,7 +288,7 @@ proptest! {
         let json = generate::json(&item, Layout::random(seed));
         let read: HashMap<String, String> = de::from_json(json.as_bytes()).unwrap();
         prop_assert_eq!(read.get(&name), Some(&text));
-        let found = de::attribute_text(json.as_bytes(), &name).unwrap();
+        let found = find::text(json.as_bytes(), 0, &name).unwrap();
         prop_assert_eq!(found.as_deref(), Some(text.as_str()));
     }
 
@@ -315,7 +315,7 @@ proptest! {
 
     #[test]
     fn lanes_do_not_depend_on_the_layout(item in generate::item(), first: u64, second: u64) {
-        let lane = |seed| lane::of(generate::json(&item, Layout::random(seed)).as_bytes());
+        let lane = |seed| lane::of(generate::json(&item, Layout::random(seed)).as_bytes(), 0);
         // Keys are S, N or B; other types count by their text.
         let keys_only = item.values().all(|value| matches!(value, AttributeValue::S(_) | AttributeValue::N(_) | AttributeValue::B(_)));
         prop_assert!(!keys_only || lane(first) == lane(second));
@@ -326,7 +326,7 @@ proptest! {
         let _ = de::from_json::<Anything>(&bytes);
         let _ = de::from_json::<Everything>(&bytes);
         let _ = de::item_from_json(&bytes);
-        let _ = de::attribute_text(&bytes, "a");
-        lane::of(&bytes);
+        let _ = find::text(&bytes, 0, "a");
+        lane::of(&bytes, 0);
     }
 }
