@@ -37,7 +37,7 @@ fn compact<'a>(item: &'a [u8], name: &[u8]) -> Option<Option<&'a [u8]>> {
             Some((_, text, _)) if found == name => return Some(Some(text)),
             Some((_, _, after)) => after,
             None if found == name => return None,
-            None => skip::value(value)?,
+            None => skip::attribute(value)?,
         };
         rest = match after {
             [b',', b'"', next @ ..] => next,

@@ -1,7 +1,5 @@
 //! The elements of a list or set, and the entries of a map.
 
-use std::borrow::Cow;
-
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 use super::{
@@ -61,7 +59,10 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
         let first = std::mem::replace(&mut self.first, false);
         if let Some(name) = self.cursor.plain_key(first) {
-            return seed.deserialize(Key(Cow::Borrowed(name))).map(Some);
+            return seed.deserialize(Key(name)).map(Some);
+        }
+        if self.cursor.is_at(b'}') {
+            return Ok(None);
         }
         match self.cursor.next_key(first)? {
             Some(name) => seed.deserialize(Key(name)).map(Some),

@@ -40,6 +40,12 @@ impl<'de> Cursor<'de> {
         self.text.len() - rest.len()
     }
 
+    /// Whether `byte` comes next, with nothing before it.
+    #[inline(always)]
+    pub(super) fn is_at(&self, byte: u8) -> bool {
+        self.rest.first() == Some(&byte)
+    }
+
     /// The next byte that is no whitespace.
     #[inline(always)]
     pub(super) fn peek(&mut self) -> Option<u8> {

@@ -3,24 +3,46 @@
 use std::borrow::Cow;
 
 use serde::{
-    de::{self, Deserializer, IntoDeserializer, Visitor},
+    de::{Deserializer, IntoDeserializer, Visitor},
     forward_to_deserialize_any,
 };
 
 use super::Result;
 use crate::record::wire::{error::DecodeError, number};
 
-pub(super) struct Key<'de>(pub(super) Cow<'de, str>);
+/// The name of an attribute: borrowed where it stands without escapes, which is nearly always, and otherwise whichever it is.
+pub(super) struct Key<N>(pub(super) N);
+
+/// What a name is kept in.
+pub(super) trait Name<'de>: AsRef<str> {
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value>;
+}
+
+impl<'de> Name<'de> for &'de str {
+    #[inline(always)]
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_borrowed_str(self)
+    }
+}
+
+impl<'de> Name<'de> for Cow<'de, str> {
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        match self {
+            Cow::Borrowed(name) => visitor.visit_borrowed_str(name),
+            Cow::Owned(name) => visitor.visit_string(name),
+        }
+    }
+}
 
 macro_rules! numbers {
     ($($deserialize:ident $visit:ident $parse:path,)*) => {$(
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            visitor.$visit($parse(&self.0)?)
+            visitor.$visit($parse(self.0.as_ref())?)
         }
     )*};
 }
 
-impl<'de> Deserializer<'de> for Key<'de> {
+impl<'de, N: Name<'de>> Deserializer<'de> for Key<N> {
     type Error = DecodeError;
 
     numbers! {
@@ -40,14 +62,16 @@ impl<'de> Deserializer<'de> for Key<'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.0 {
-            Cow::Borrowed(name) => visitor.visit_borrowed_str(name),
-            Cow::Owned(name) => visitor.visit_string(name),
-        }
+        self.0.visit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.0.visit(visitor)
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match &*self.0 {
+        match self.0.as_ref() {
             "true" => visitor.visit_bool(true),
             "false" => visitor.visit_bool(false),
             _ => self.deserialize_any(visitor),
@@ -68,13 +92,10 @@ impl<'de> Deserializer<'de> for Key<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match self.0 {
-            Cow::Borrowed(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(name)),
-            Cow::Owned(name) => visitor.visit_enum(name.into_deserializer()),
-        }
+        visitor.visit_enum(self.0.as_ref().into_deserializer())
     }
 
     forward_to_deserialize_any! {
-        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct ignored_any
     }
 }

@@ -8,8 +8,15 @@ use crate::record::wire::scan::{skip_space, special_in_block};
 struct Open(u64);
 
 impl Open {
-    /// The item itself, below a bit that marks the end.
+    /// A bit that marks the end.
+    const NOTHING: Self = Self(0b1);
+    /// An item, or a list, with nothing around it.
     const ITEM: Self = Self(0b10);
+    const LIST: Self = Self(0b11);
+
+    fn is_nothing(self) -> bool {
+        self.0 == Self::NOTHING.0
+    }
 
     fn push(&mut self, list: bool) -> Option<()> {
         if self.0 >> 62 != 0 {
@@ -19,10 +26,17 @@ impl Open {
         Some(())
     }
 
-    /// Out of a map or list; whether there is something around it.
-    fn pop(&mut self) -> bool {
+    fn pop(&mut self) {
         self.0 >>= 1;
-        self.0 != 1
+    }
+
+    /// Out of a map into the map around it, if there is one.
+    fn leave_map(&mut self) -> bool {
+        if self.0 & 0b11 == 0 {
+            self.0 >>= 1;
+            return true;
+        }
+        false
     }
 
     fn in_list(self) -> bool {
@@ -38,60 +52,87 @@ enum Place<'a> {
     Value(&'a [u8]),
     /// Behind an attribute value.
     After(&'a [u8]),
-    /// Behind the item.
-    End(&'a [u8]),
 }
 
 /// From behind the opening brace of an item to behind the closing one, or nothing if the item is broken or nested too deep.
 pub(in crate::record::wire) fn item(rest: &[u8]) -> Option<&[u8]> {
-    let [b'"', name @ ..] = rest else {
-        return object(rest, DEEPEST);
+    match rest {
+        [b'"', name @ ..] => walk(Place::Name(name), Open::ITEM),
+        _ => object(rest, DEEPEST),
+    }
+}
+
+/// From the opening brace of an attribute value to behind the closing one, or nothing as above.
+pub(in crate::record::wire) fn attribute(value: &[u8]) -> Option<&[u8]> {
+    let after = match any_value(value, &mut { Open::NOTHING })? {
+        Place::Name(name) => walk(Place::Name(name), Open::ITEM)?,
+        Place::Value(element) => walk(Place::Value(element), Open::LIST)?,
+        Place::After(after) => return Some(after),
     };
-    let (mut open, mut place) = (Open::ITEM, Place::Name(name));
+    skip_space(after).strip_prefix(b"}")
+}
+
+/// On to where nothing is open any more.
+#[inline(always)]
+fn walk(mut place: Place<'_>, mut open: Open) -> Option<&[u8]> {
     loop {
         place = match place {
-            Place::Name(name) => short_attributes(name).or_else(|| any_name(name))?,
+            Place::Name(name) => attributes(name, &mut open)?,
             Place::Value(value) => any_value(value, &mut open)?,
+            Place::After(after) if open.is_nothing() => return Some(after),
             Place::After(after) => next(after, &mut open)?,
-            Place::End(after) => return Some(after),
         };
     }
 }
 
-/// Over as many attributes as have short names and values of one short text: most of what items consist of.
-///
-/// Nothing if the first name is not short.
+/// Over as many attributes as have short names and are of the kinds that items mostly consist of: short texts, constants,
+/// and maps of such.
 #[inline(always)]
-fn short_attributes(mut name: &[u8]) -> Option<Place<'_>> {
+fn attributes<'a>(mut name: &'a [u8], open: &mut Open) -> Option<Place<'a>> {
     loop {
         // One look at the length is enough for all that follows.
-        let window = name.first_chunk::<64>()?;
-        let end = special_in_block(window)?;
-        if !begins_text(&window[end..]) {
-            return name[end..].strip_prefix(b"\":").map(Place::Value);
-        }
-        let text = end + 8;
-        let quote = match special_in_block(&window[text..]) {
-            Some(at) => text + at,
-            None => match special_in_block(&window[text + 16..]) {
-                Some(at) => text + 16 + at,
-                None => return Some(Place::Value(&name[end + 2..])),
+        let Some(window) = name.first_chunk::<64>() else { return any_name(name) };
+        let Some(end) = special_in_block(window) else { return any_name(name) };
+        let (beginning, rest) = window[end..].split_first_chunk::<8>()?;
+        name = match u64::from_le_bytes(*beginning) {
+            word if word | ANY_TAG == TEXT => match short_text(window, end + 8)? {
+                (quote, NEXT) => &name[quote + 4..],
+                (quote, END) if window[quote + 4..].starts_with(b",\"") && open.leave_map() => &name[quote + 6..],
+                (quote, _) if window[quote..].starts_with(b"\"}") => return Some(Place::After(&name[quote + 2..])),
+                _ => return Some(Place::Value(&name[end + 2..])),
             },
+            MAP if rest.starts_with(b"\"") => {
+                open.push(false)?;
+                &name[end + 9..]
+            }
+            BOOL | NULL if rest.starts_with(b"\":true},\"") => &name[end + 17..],
+            _ if beginning.starts_with(b"\":") => return Some(Place::Value(&name[end + 2..])),
+            _ => return any_name(name),
         };
-        match window[quote..].first_chunk::<4>() {
-            Some(b"\"},\"") => name = &name[quote + 4..],
-            Some([b'"', b'}', ..]) => return Some(Place::After(&name[quote + 2..])),
-            _ => return Some(Place::Value(&name[end + 2..])),
-        }
     }
 }
 
-/// Whether there is a value of one text, of whatever type, behind a name: `":{"S":"`, from the closing quote of the name on.
+/// What may follow a name, from its closing quote on: the beginning of a text of whatever type, of a map, of a constant.
+const TEXT: u64 = u64::from_le_bytes(*b"\":{\"S\":\"") | ANY_TAG;
+const ANY_TAG: u64 = 0xff << 32;
+const MAP: u64 = u64::from_le_bytes(*b"\":{\"M\":{");
+const BOOL: u64 = u64::from_le_bytes(*b"\":{\"BOOL");
+const NULL: u64 = u64::from_le_bytes(*b"\":{\"NULL");
+
+/// What follows a text, from its closing quote on, if there is another attribute.
+const NEXT: u32 = u32::from_le_bytes(*b"\"},\"");
+/// The same if the map ends here that the text was in.
+const END: u32 = u32::from_le_bytes(*b"\"}}}");
+
+/// The offset of the first quote or backslash of a text of less than two blocks, and the four bytes there; of a longer text
+/// the last byte that was looked at, which is neither.
 #[inline(always)]
-fn begins_text(rest: &[u8]) -> bool {
-    const ANY: u64 = 0xff << 32;
-    const TEXT: u64 = u64::from_le_bytes(*b"\":{\"S\":\"") | ANY;
-    rest.first_chunk::<8>().is_some_and(|word| u64::from_le_bytes(*word) | ANY == TEXT)
+fn short_text(window: &[u8; 64], text: usize) -> Option<(usize, u32)> {
+    let end = match special_in_block(&window[text..]) {
+        Some(at) => text + at,
+        None => text + 16 + special_in_block(&window[text + 16..]).unwrap_or(15),
+    };
+    Some((end, u32::from_le_bytes(*window[end..].first_chunk()?)))
 }
 
 #[inline(never)]
@@ -140,10 +181,12 @@ fn next<'a>(after: &'a [u8], open: &mut Open) -> Option<Place<'a>> {
     match (after, open.in_list()) {
         ([b',', b'"', name @ ..], false) => Some(Place::Name(name)),
         ([b',', element @ ..], true) => Some(Place::Value(element)),
-        ([b'}', after @ ..], false) | ([b']', after @ ..], true) => match open.pop() {
-            true => skip_space(after).strip_prefix(b"}").map(Place::After),
-            false => Some(Place::End(after)),
-        },
+        ([b'}', after @ ..], false) | ([b']', after @ ..], true) => {
+            open.pop();
+            // Around every map and list but the outermost there is the brace of an attribute value.
+            let after = if open.is_nothing() { after } else { skip_space(after).strip_prefix(b"}")? };
+            Some(Place::After(after))
+        }
         ([b',', name @ ..], false) => skip_space(name).strip_prefix(b"\"").map(Place::Name),
         ([b' ' | b'\n' | b'\t' | b'\r', ..], _) => Some(Place::After(skip_space(after))),
         _ => None,

@@ -5,7 +5,7 @@
 
 mod item;
 
-pub(super) use item::item;
+pub(super) use item::{attribute, item};
 
 use super::scan::{number_length, skip_space, string_end};
 
@@ -147,9 +147,75 @@ mod tests {
     }
 
     #[test]
+    fn attributes_and_items_are_skipped_as_all_values_are() {
+        for text in [
+            r#"{"S":"x"}"#,
+            r#"{"N":"a text of more than one block, even of two"}"#,
+            r#"{"S":"escaped \" and \\"}"#,
+            r#"{"BOOL":true}"#,
+            r#"{"BOOL":false}"#,
+            r#"{"NULL":true}"#,
+            r#"{"SS":["a","b \"c\"","d"]}"#,
+            r#"{"SS":[]}"#,
+            r#"{"M":{}}"#,
+            r#"{"L":[]}"#,
+            r#"{"M":{"a":{"M":{"b":{"BOOL":true},"c":{"NULL":true},"d":{"S":"x"}}},"e":{"L":[{"S":"y"},{"L":[{"M":{"f":{"N":"1"}}}]}]}}}"#,
+            r#"{ "M" : { "a" : { "L" : [ { "S" : "x" } , { "M" : { } } ] } , "b":{"S":"y"} } }"#,
+            r#"{"M":{"a":{"S":"x"} , "b":{"M":{"c":{"S":"y"} } },"d":{"L":[{"S":"z"} ] } } }"#,
+            r#"{"X":7}"#,
+            r#"[1,{"a":null}]"#,
+        ] {
+            for rest in [
+                ",\"next\":{\"S\":\"z\"}}",
+                "}",
+                "}}]},{\"eventID\":\"a longer text of more than sixty-four bytes, so that blocks are full\"",
+            ] {
+                let whole = format!("{text}{rest}");
+                assert_eq!(attribute(whole.as_bytes()), Some(rest.as_bytes()), "{whole}");
+                let in_item = format!("\"first\":{{\"S\":\"x\"}},\"name\":{text}}}{rest}");
+                assert_eq!(item(in_item.as_bytes()), Some(rest.as_bytes()), "{in_item}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pet_is_skipped_to_its_end() {
+        let pet = r#""PK":{"S":"USER#00000000"},"SK":{"S":"PET#00000000"},"entityType":{"S":"PET"},"name":{"S":"Pet number 0"},"species":{"S":"cat"},"weightKg":{"N":"4.25"},"ageYears":{"N":"0"},"vaccinated":{"BOOL":true},"tags":{"SS":["indoor","friendly","chipped"]},"address":{"M":{"street":{"S":"0 Long Road"},"city":{"S":"Bristol"},"zip":{"S":"BS1 4DJ"}}},"visits":{"L":[{"M":{"at":{"S":"2026-01-02"},"cost":{"N":"45.50"}}},{"M":{"at":{"S":"2026-03-04"},"cost":{"N":"12"}}}]},"ownerNote":{"NULL":true},"timestamp":{"S":"2026-11-21T02:40:00Z"}}"#;
+        let rest =
+            r#","SequenceNumber":"000000000000000000111","SizeBytes":512,"StreamViewType":"NEW_AND_OLD_IMAGES"}"#;
+        assert_eq!(item(format!("{pet}{rest}").as_bytes()), Some(rest.as_bytes()));
+    }
+
+    #[test]
+    fn broken_attributes_have_no_end() {
+        for text in [
+            r#"{"S":"x"]"#,
+            r#"{"BOOL":tru}"#,
+            r#"{"M":{"a":{"BOOL":true},}}"#,
+            r#"{"M":{"a":{"S":"x"}}"#,
+            r#"{"M":{"a":{"S":"x"}]}"#,
+            r#"{"L":[{"S":"x"}}]"#,
+            r#"{"L":[{"S":"x"},]}"#,
+            r#"{"SS":["a" "b"]}"#,
+            r#"{"M":{"a":{"NULL":true},"b"}}"#,
+        ] {
+            assert_eq!(attribute(text.as_bytes()), None, "{text}");
+            let padded = format!(
+                "{text},\"next\":{{\"S\":\"a longer text of more than sixty-four bytes, so that blocks are full\"}}"
+            );
+            assert_eq!(attribute(padded.as_bytes()).filter(|rest| rest.starts_with(b",\"next")), None, "{text}");
+        }
+    }
+
+    #[test]
     fn nesting_is_bounded() {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(value(deep(127).as_bytes()), Some(&[][..]));
         assert_eq!(value(deep(200).as_bytes()), None);
+        let maps = |levels: usize| {
+            format!("{}{{\"S\":\"x\"}}{}}}", "\"a\":{\"M\":{".repeat(levels) + "\"a\":", "}}".repeat(levels))
+        };
+        assert_eq!(item(maps(40).as_bytes()), Some(&[][..]));
+        assert_eq!(item(maps(100).as_bytes()), None);
     }
 }

@@ -272,7 +272,8 @@ fn one_attribute_is_found_without_decoding_the_others() {
 /// The short way to an attribute finds what the long way finds, and nothing that only looks like it.
 #[test]
 fn an_attribute_is_found_at_the_top_level_only() {
-    let tag = |json: &'static str| find::text(json.as_bytes(), 0, "kind").map(|text| text.map(|text| text.into_owned()));
+    let tag =
+        |json: &'static str| find::text(json.as_bytes(), 0, "kind").map(|text| text.map(|text| text.into_owned()));
     let found = |json| tag(json).expect("a text or nothing");
     assert_eq!(found(r#"{"a":{"S":"x"},"kind":{"S":"PET"},"b":{"N":"1"}}"#).as_deref(), Some("PET"));
     assert_eq!(found(r#"{"kind":{"N":"7"}}"#).as_deref(), Some("7"));

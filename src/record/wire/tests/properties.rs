@@ -10,7 +10,7 @@ use serde::{
 use serde_dynamo::AttributeValue;
 
 use super::{
-    super::{Item, Number, de, find, lane},
+    super::{Item, Number, de, find, lane, skip},
     generate::{self, Layout},
     oracle,
 };
@@ -319,6 +319,19 @@ proptest! {
         // Keys are S, N or B; other types count by their text.
         let keys_only = item.values().all(|value| matches!(value, AttributeValue::S(_) | AttributeValue::N(_) | AttributeValue::B(_)));
         prop_assert!(!keys_only || lane(first) == lane(second));
+    }
+
+    #[test]
+    fn items_and_attributes_are_skipped_to_their_ends(item in generate::item(), value in generate::attribute(), seed: Option<u64>, rest: String) {
+        let layout = || seed.map_or_else(Layout::compact, Layout::random);
+        let json = generate::json(&item, layout());
+        let whole = format!("{json},{rest}");
+        prop_assert_eq!(skip::item(&whole.as_bytes()[1..]), Some(&whole.as_bytes()[json.len()..]));
+        prop_assert_eq!(skip::value(whole.as_bytes()), Some(&whole.as_bytes()[json.len()..]));
+        let one = generate::json(&HashMap::from([("a".to_owned(), value)]), layout());
+        let value = &one[one.find(':').unwrap() + 1..one.len() - 1].trim();
+        let whole = format!("{value},{rest}");
+        prop_assert_eq!(skip::attribute(whole.as_bytes()), Some(&whole.as_bytes()[value.len()..]));
     }
 
     #[test]
