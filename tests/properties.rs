@@ -7,15 +7,17 @@ use std::{collections::HashSet, num::NonZeroUsize, sync::Arc, time::Duration};
 use anabranch::{
     dispatch::Dispatcher,
     handler::FunctionExt,
-    record::Record,
+    record::{KeysOnly, NewAndOldImages, NewImage, OldImage, RawImage, Record, StreamView},
     router::Router,
     sink::dead_letter::{DeadLetter, Memory},
 };
 use proptest::prelude::*;
-use support::{Act, Plan, Shared, Step, World, deliver, expected, number};
+use support::{Act, Plan, Shared, Sight, Step, World, deliver_in, expected, number};
 
 #[derive(Debug, Clone)]
 struct History {
+    /// The view of the items that the stream carries.
+    view: &'static str,
     steps: Vec<Step>,
     /// What each handler does: every record goes to all of them.
     plans: Vec<Plan>,
@@ -61,19 +63,34 @@ fn plan(steps: usize, dead_letters: bool) -> impl Strategy<Value = Plan> {
 
 fn history(handlers: usize) -> impl Strategy<Value = History> {
     let deadline = proptest::option::of((4_u64..20).prop_map(Duration::from_secs));
-    (steps(), 1_usize..20, deadline, any::<bool>()).prop_flat_map(move |(steps, lanes, deadline, dead_letters)| {
+    let settings = (steps(), view(), 1_usize..20, deadline, any::<bool>());
+    settings.prop_flat_map(move |(steps, view, lanes, deadline, dead_letters)| {
         let plans = proptest::collection::vec(plan(steps.len(), dead_letters), handlers);
-        plans.prop_map(move |plans| History { steps: steps.clone(), plans, lanes, deadline, dead_letters })
+        plans.prop_map(move |plans| History { view, steps: steps.clone(), plans, lanes, deadline, dead_letters })
     })
 }
 
+fn view() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![KeysOnly::NAME, NewImage::NAME, OldImage::NAME, NewAndOldImages::NAME])
+}
+
 fn dispatcher(history: &History, worlds: &[Shared], letters: &Arc<Memory>) -> Dispatcher {
+    match history.view {
+        KeysOnly::NAME => dispatcher_of::<KeysOnly>(history, worlds, letters),
+        NewImage::NAME => dispatcher_of::<NewImage>(history, worlds, letters),
+        OldImage::NAME => dispatcher_of::<OldImage>(history, worlds, letters),
+        _ => dispatcher_of::<NewAndOldImages>(history, worlds, letters),
+    }
+}
+
+fn dispatcher_of<V: Sight>(history: &History, worlds: &[Shared], letters: &Arc<Memory>) -> Dispatcher {
     let lanes = NonZeroUsize::new(history.lanes).expect("at least one");
-    let mut router = Router::by_attribute("entityType");
+    let mut router = Router::<V>::by_key_prefix("PK", '-');
     for (world, plan) in worlds.iter().zip(&history.plans) {
-        let (world, plan) = (world.clone(), Arc::new(plan.clone()));
-        let handler = move |record: Record<support::Row>| world.clone().handle(plan.clone(), record);
-        router = router.route("ROW", handler.concurrency(lanes));
+        let (world, plan, source) = (world.clone(), Arc::new(plan.clone()), Arc::from(history.steps.clone()));
+        let handler =
+            move |record: Record<RawImage, V>| world.clone().handle_in(plan.clone(), Arc::clone(&source), record);
+        router = router.route("item", handler.concurrency(lanes));
     }
     match history.dead_letters {
         true => Dispatcher::with_dead_letters(router, letters.clone()),
@@ -92,7 +109,7 @@ async fn play(history: &History) -> Result<(), TestCaseError> {
     let mut from = 0;
     for _ in 0..2000 {
         worlds.iter().for_each(Shared::next_delivery);
-        let (report, next) = deliver(&dispatcher, &history.steps, from, history.deadline).await;
+        let (report, next) = deliver_in(history.view, &dispatcher, &history.steps, from, history.deadline).await;
         let done = report.applied + report.skipped_total() + report.dead_lettered;
         prop_assert_eq!(done + report.redelivered, report.read, "every record that was read is counted once");
         prop_assert!(report.complete || next.is_some(), "a batch that was not finished must be reported");

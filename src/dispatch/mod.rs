@@ -10,6 +10,7 @@
 //! for ever.
 
 mod error;
+mod lanes;
 mod pace;
 mod report;
 mod run;

@@ -95,9 +95,9 @@ impl<'r> Run<'r> {
     }
 
     fn collect(&mut self) {
-        for (route, lot) in self.window.lots.iter_mut().enumerate() {
+        for (route, lot) in (0_u8..).zip(&mut self.window.lots) {
             for entry in lot.entries.drain(..) {
-                let slot = &mut self.window.slots[entry.index];
+                let slot = &mut self.window.slots[entry.index as usize];
                 match entry.state {
                     State::Settled(verdict) => slot.answer(route, verdict),
                     State::Taken(_) => slot.unanswered = Some(route),
@@ -163,7 +163,7 @@ impl<'r> Run<'r> {
 
     fn fate(&self, index: usize, slot: &Slot) -> Fate {
         if let Some(route) = slot.unanswered {
-            return Fate::Unfinished(Cause::Unanswered { route: self.name(route) });
+            return Fate::Unfinished(Cause::Unanswered { route: self.name(route.into()) });
         }
         match &slot.verdict {
             Some(Err(Failure::Retry(_))) => Fate::Unfinished(self.retry(slot)),
@@ -186,7 +186,7 @@ impl<'r> Run<'r> {
     }
 
     fn blamed(&self, slot: &Slot) -> String {
-        slot.blamed.map_or_else(|| "router".to_owned(), |route| self.name(route))
+        slot.blamed.map_or_else(|| "router".to_owned(), |route| self.name(route.into()))
     }
 
     fn name(&self, route: usize) -> String {

@@ -1,7 +1,6 @@
 //! The records that are being worked on: a window that moves over the batch.
 
-use std::collections::HashMap;
-
+use super::lanes::Lanes;
 use crate::{
     handler::{DEFAULT_WINDOW, Entry, Failure, Held, Outcome, Skip, Verdict, merge},
     record::{RawRecord, Split, UnreadableRecord},
@@ -23,9 +22,9 @@ pub(super) struct Slot {
     /// What the routes that answered made of it.
     pub(super) verdict: Option<Verdict>,
     /// The route behind the verdict, where it is a failure.
-    pub(super) blamed: Option<usize>,
+    pub(super) blamed: Option<u8>,
     /// A route that took the record and gave no verdict.
-    pub(super) unanswered: Option<usize>,
+    pub(super) unanswered: Option<u8>,
 }
 
 /// The entries of one route, and the lanes that it must not go on with.
@@ -44,8 +43,8 @@ pub(super) struct Window {
     capacity: usize,
     /// What was read but does not belong into the present window.
     ahead: Option<Result<RawRecord, UnreadableRecord>>,
-    /// Which routes each lane goes to, if there is more than one route.
-    lanes: HashMap<u64, Routing>,
+    /// Where each lane begins, if there is more than one route.
+    lanes: Lanes,
     last: Option<usize>,
 }
 
@@ -58,7 +57,7 @@ impl Window {
             lots: table.handlers().map(|_| Lot::default()).collect(),
             capacity,
             ahead: None,
-            lanes: HashMap::new(),
+            lanes: Lanes::default(),
             last: None,
         }
     }
@@ -105,7 +104,7 @@ impl Window {
             Ok(open) if open == Routing::default() => Slot::ignored(),
             Ok(open) => {
                 let lane = raw.lane();
-                if self.lots.len() > 1 && *self.lanes.entry(lane).or_insert(open) != open {
+                if self.lots.len() > 1 && self.routed_otherwise(lane, open) {
                     return Some(raw);
                 }
                 self.listed(Slot::open(lane, open))
@@ -116,6 +115,13 @@ impl Window {
         self.records.push(raw);
         self.slots.push(slot);
         None
+    }
+
+    /// Whether an earlier record of the lane goes to other routes; if there is none, this one is the lane's first.
+    fn routed_otherwise(&mut self, lane: u64, open: Routing) -> bool {
+        let Self { lanes, slots, .. } = self;
+        let first = lanes.first(lane, slots.len(), |index| slots[index].lane);
+        slots.get(first).is_some_and(|slot| slot.open != open)
     }
 
     /// Puts the next record on the lists of its open routes.
@@ -132,7 +138,6 @@ impl Window {
             lot.next = 0;
         }
         for (index, slot) in self.slots.iter().enumerate() {
-            self.lanes.insert(slot.lane, slot.open);
             list(&mut self.lots, index, slot);
         }
     }
@@ -199,8 +204,8 @@ impl Slot {
     }
 
     /// Takes over what a route made of the record.
-    pub(super) fn answer(&mut self, route: usize, verdict: Verdict) {
-        self.open.remove(route);
+    pub(super) fn answer(&mut self, route: u8, verdict: Verdict) {
+        self.open.remove(route.into());
         if let Err(failure) = &verdict {
             self.rejected_by |= 1 << route;
             let first = !matches!(self.verdict, Some(Err(_)));

@@ -15,8 +15,8 @@ use crate::record::{Facet, FromImage, RawRecord, Record, StreamView};
 /// One record of a window, for one route.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Its index in the window.
-    pub(crate) index: usize,
+    /// Its index in the window, which is far shorter: a payload has at most 10,000 records.
+    pub(crate) index: u32,
     pub(crate) lane: u64,
     pub(crate) facet: Facet,
     pub(crate) state: State,
@@ -24,11 +24,15 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(index: usize, lane: u64, facet: Facet) -> Self {
-        Self { index, lane, facet, state: State::Waiting }
+        Self { index: index as u32, lane, facet, state: State::Waiting }
     }
 
     fn fresh(&self) -> Self {
-        Self::new(self.index, self.lane, self.facet)
+        Self { state: State::Waiting, ..*self }
+    }
+
+    fn index(&self) -> usize {
+        self.index as usize
     }
 }
 
@@ -130,10 +134,11 @@ impl Share<'_> {
         }
         for at in *self.next..self.entries.len() {
             let entry = &mut self.entries[at];
-            if !matches!(entry.state, State::Waiting) || self.held.holds(entry.lane, entry.index) || !free(entry.lane) {
+            if !matches!(entry.state, State::Waiting) || self.held.holds(entry.lane, entry.index()) || !free(entry.lane)
+            {
                 continue;
             }
-            entry.state = self.halt.admit(entry.index)?;
+            entry.state = self.halt.admit(entry.index())?;
             return Some(at);
         }
         None
@@ -145,8 +150,8 @@ impl Share<'_> {
             self.halt.took(since);
         }
         if let Err(failure) = &verdict {
-            self.held.hold(entry.lane, entry.index);
-            self.halt.failed(entry.index, failure);
+            self.held.hold(entry.lane, entry.index());
+            self.halt.failed(entry.index(), failure);
         }
         entry.state = State::Settled(verdict);
     }
@@ -227,7 +232,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     fn read(&self, at: usize) -> Result<Option<Record<T, V>>, Failure> {
         let entry = &self.share.entries[at];
         let read = || {
-            let record = Record::read(&self.share.window[entry.index], entry.facet).map_err(Failure::reject)?;
+            let record = Record::read(&self.share.window[entry.index()], entry.facet).map_err(Failure::reject)?;
             Ok(self.filter.is_none_or(|filter| filter.accepts(&record)).then_some(record))
         };
         catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(Failure::retry(Panicked)))

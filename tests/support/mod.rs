@@ -14,7 +14,7 @@ use std::{
 use anabranch::{
     dispatch::{BatchReport, Dispatcher},
     handler::{Context, Deadline, Failure},
-    record::{Change, Record},
+    record::{Change, KeysOnly, NewAndOldImages, NewImage, OldImage, RawImage, Record, StreamView},
     sink::dead_letter::Memory,
 };
 use serde_json::{Value, json};
@@ -49,6 +49,11 @@ fn image(item: u8, value: u64) -> Value {
 
 /// The steps from `from` on as Lambda would deliver them.
 pub(crate) fn payload(steps: &[Step], from: usize) -> Vec<u8> {
+    payload_in(NewAndOldImages::NAME, steps, from)
+}
+
+/// The same of a stream that carries another view of the items.
+pub(crate) fn payload_in(view: &str, steps: &[Step], from: usize) -> Vec<u8> {
     let mut table: HashMap<u8, u64> = HashMap::new();
     let mut records = Vec::new();
     for (n, step) in steps.iter().enumerate() {
@@ -58,10 +63,66 @@ pub(crate) fn payload(steps: &[Step], from: usize) -> Vec<u8> {
             None => _ = table.remove(&step.item),
         }
         if n >= from {
-            records.push(record(n, step, old));
+            records.push(seen_through(view, record(n, step, old)));
         }
     }
     json!({ "Records": records }).to_string().into_bytes()
+}
+
+/// The record as a stream of this view carries it.
+fn seen_through(view: &str, mut record: Value) -> Value {
+    let body = record["dynamodb"].as_object_mut().expect("a body");
+    body.insert("StreamViewType".to_owned(), view.into());
+    if !view.starts_with("NEW") {
+        body.remove("NewImage");
+    }
+    if !view.contains("OLD") {
+        body.remove("OldImage");
+    }
+    record
+}
+
+/// What a handler learns of an item's new value through a view of the stream.
+pub(crate) trait Sight: StreamView + Sized {
+    /// The value after the change; where the view has no new image, it comes from the source.
+    fn value(change: &Change<RawImage, Self>, source: Option<u64>) -> Option<u64>;
+}
+
+macro_rules! sight {
+    ($view:ident from the image) => {
+        impl Sight for $view {
+            fn value(change: &Change<RawImage, Self>, _: Option<u64>) -> Option<u64> {
+                match change {
+                    Change::Insert { new } | Change::Modify { new, .. } => {
+                        Some(new.read::<Row>().expect("a row").value)
+                    }
+                    Change::Remove { .. } => None,
+                }
+            }
+        }
+    };
+    ($view:ident from the source) => {
+        impl Sight for $view {
+            fn value(change: &Change<RawImage, Self>, source: Option<u64>) -> Option<u64> {
+                match change {
+                    Change::Remove { .. } => None,
+                    _ => source,
+                }
+            }
+        }
+    };
+}
+
+sight!(NewAndOldImages from the image);
+sight!(NewImage from the image);
+sight!(OldImage from the source);
+sight!(KeysOnly from the source);
+
+/// The keys of an item of the small world.
+#[derive(Debug, serde::Deserialize)]
+struct Key {
+    #[serde(rename = "PK")]
+    key: String,
 }
 
 /// One record of the stream, with the item's value before.
@@ -164,18 +225,34 @@ impl Shared {
 
     /// Handles a record as the plan says, and checks order while it does.
     pub(crate) async fn handle(self, plan: Arc<Plan>, record: Record<Row>) -> Result<(), Failure> {
+        let row = record.change.current().or(record.change.previous()).expect("both images are in view");
+        let (n, item) = (number(record.sequence_number()), item(&row.key));
+        self.play(plan, n, item, record.change.current().map(|row| row.value)).await
+    }
+
+    /// The same for a record of any view, where the source knows all steps.
+    pub(crate) async fn handle_in<V: Sight>(
+        self,
+        plan: Arc<Plan>,
+        source: Arc<[Step]>,
+        record: Record<RawImage, V>,
+    ) -> Result<(), Failure> {
         let n = number(record.sequence_number());
-        let (item, act, time) = self.begin(n, &plan, &record);
+        let key: Key = record.keys().decode().map_err(Failure::reject)?;
+        let value = V::value(&record.change, source[n].value);
+        self.play(plan, n, item(&key.key), value).await
+    }
+
+    async fn play(self, plan: Arc<Plan>, n: usize, item: u8, value: Option<u64>) -> Result<(), Failure> {
+        let (act, time) = self.begin(n, &plan, item);
         // Others may run meanwhile, whatever the time.
         tokio::task::yield_now().await;
         tokio::time::sleep(time).await;
-        self.end(n, item, act, &record.change)
+        self.end(n, item, act, value)
     }
 
-    fn begin(&self, n: usize, plan: &Plan, record: &Record<Row>) -> (u8, Act, Duration) {
+    fn begin(&self, n: usize, plan: &Plan, item: u8) -> (Act, Duration) {
         let mut world = self.lock();
-        let row = record.change.current().or(record.change.previous()).expect("both images are in view");
-        let item: u8 = row.key.trim_start_matches("item-").parse().expect("a numbered item");
         if !world.running.insert(item) {
             world.broken.push(format!("change {n} of item {item} was started beside another"));
         }
@@ -193,17 +270,16 @@ impl Shared {
         let delivery = world.deliveries.entry(n).or_default();
         *delivery += 1;
         let acts = plan.get(&n).map(Vec::as_slice).unwrap_or_default();
-        let (act, time) = acts.get(*delivery - 1).or(acts.last()).copied().unwrap_or_default();
-        (item, act, time)
+        acts.get(*delivery - 1).or(acts.last()).copied().unwrap_or_default()
     }
 
-    fn end(&self, n: usize, item: u8, act: Act, change: &Change<Row>) -> Result<(), Failure> {
+    fn end(&self, n: usize, item: u8, act: Act, value: Option<u64>) -> Result<(), Failure> {
         let mut world = self.lock();
         world.running.remove(&item);
         if matches!(act, Act::Apply | Act::ApplyThenRetry) {
             world.applied.push(n);
-            match change.current() {
-                Some(row) => _ = world.rows.insert(item, row.value),
+            match value {
+                Some(value) => _ = world.rows.insert(item, value),
                 None => _ = world.rows.remove(&item),
             }
         }
@@ -224,6 +300,10 @@ impl Shared {
     }
 }
 
+fn item(key: &str) -> u8 {
+    key.trim_start_matches("item-").parse().expect("a numbered item")
+}
+
 /// The `n` of a sequence number.
 pub(crate) fn number(sequence_number: &str) -> usize {
     let number: u64 = sequence_number.parse().expect("digits");
@@ -237,9 +317,20 @@ pub(crate) async fn deliver(
     from: usize,
     deadline: Option<Duration>,
 ) -> (BatchReport, Option<usize>) {
+    deliver_in(NewAndOldImages::NAME, dispatcher, steps, from, deadline).await
+}
+
+/// The same from a stream that carries another view of the items.
+pub(crate) async fn deliver_in(
+    view: &str,
+    dispatcher: &Dispatcher,
+    steps: &[Step],
+    from: usize,
+    deadline: Option<Duration>,
+) -> (BatchReport, Option<usize>) {
     let deadline = deadline.map_or(Deadline::NEVER, Deadline::after);
     let context = Context { deadline, ..Context::default() };
-    let report = dispatcher.dispatch(payload(steps, from), &context).await.expect("a stream event");
+    let report = dispatcher.dispatch(payload_in(view, steps, from), &context).await.expect("a stream event");
     let answer = serde_json::to_value(report.response()).expect("serializes");
     let failures = answer["batchItemFailures"].as_array().expect("a list").clone();
     assert!(failures.len() <= 1, "exactly one identifier or none: {failures:?}");
