@@ -45,22 +45,22 @@ const fn goal(batch: &'static str, row: &'static str, of: &'static str, aim: f64
 }
 
 const GOALS: [Goal; 17] = [
-    goal("A", "owned", "today", 1.0 / 8.0, 0.131),
-    goal("M", "owned", "today", 1.0 / 8.0, 0.160),
-    goal("K", "owned", "today", 1.0 / 8.0, 0.131),
+    goal("A", "owned", "today", 1.0 / 8.0, 1.0 / 8.0),
+    goal("M", "owned", "today", 1.0 / 8.0, 0.130),
+    goal("K", "owned", "today", 1.0 / 8.0, 1.0 / 8.0),
     goal("C", "owned", "today", 1.0 / 7.0, 1.0 / 7.0),
-    goal("A", "owned", "ignored_any", 0.85, 0.91),
-    goal("M", "owned", "ignored_any", 0.85, 1.11),
+    goal("A", "owned", "ignored_any", 0.85, 0.85),
+    goal("M", "owned", "ignored_any", 0.85, 0.90),
     goal("K", "owned", "ignored_any", 0.85, 0.85),
     goal("A", "borrowed", "today", 1.0 / 11.0, 1.0 / 11.0),
-    goal("M", "borrowed", "today", 1.0 / 11.0, 0.120),
-    goal("K", "borrowed", "today", 1.0 / 11.0, 0.115),
+    goal("M", "borrowed", "today", 1.0 / 11.0, 1.0 / 11.0),
+    goal("K", "borrowed", "today", 1.0 / 11.0, 0.110),
     goal("A", "borrowed", "ignored_any", 0.65, 0.65),
-    goal("M", "borrowed", "ignored_any", 0.65, 0.83),
+    goal("M", "borrowed", "ignored_any", 0.65, 0.65),
     goal("K", "borrowed", "ignored_any", 0.65, 0.65),
-    goal("A", "filtered", "ignored_any", 0.15, 0.19),
-    goal("M", "filtered", "ignored_any", 0.15, 0.19),
-    goal("K", "filtered", "ignored_any", 0.15, 0.38),
+    goal("A", "filtered", "ignored_any", 0.15, 0.185),
+    goal("M", "filtered", "ignored_any", 0.15, 0.185),
+    goal("K", "filtered", "ignored_any", 0.15, 0.37),
     goal("C", "filtered", "ignored_any", 0.15, 0.15),
 ];
 

@@ -24,7 +24,7 @@ pub use report::{BatchReport, BatchResponse, Cause, ItemFailure, Unfinished};
 
 use crate::{
     handler::Context,
-    record::{StreamView, split},
+    record::StreamView,
     router::{Router, Table},
     sink::dead_letter::DeadLetterSink,
 };
@@ -81,7 +81,7 @@ impl Dispatcher {
     /// The payload is no DynamoDB stream event, or the record to report has no sequence number. Either way nothing
     /// may be acknowledged: fail the invocation.
     pub async fn dispatch(&self, payload: impl Into<Bytes>, context: &Context) -> Result<BatchReport, DispatchError> {
-        run::Run::new(&self.shared, context, split(payload.into())?).finish().await
+        run::Run::new(&self.shared, context, self.shared.table.split(payload.into())?).finish().await
     }
 }
 

@@ -52,8 +52,8 @@ impl Window {
     pub(super) fn new(table: &Table) -> Self {
         let capacity = table.handlers().map(|handler| handler.window()).max().unwrap_or(DEFAULT_WINDOW).max(1);
         Self {
-            records: Vec::new(),
-            slots: Vec::new(),
+            records: Vec::with_capacity(capacity.min(DEFAULT_WINDOW)),
+            slots: Vec::with_capacity(capacity.min(DEFAULT_WINDOW)),
             lots: table.handlers().map(|_| Lot::default()).collect(),
             capacity,
             ahead: None,
@@ -72,7 +72,8 @@ impl Window {
             return;
         }
         while self.records.len() < self.capacity {
-            match self.ahead.take().or_else(|| split.next()) {
+            // Taken only if it is there: a record that moves through an option moves once more.
+            match if self.ahead.is_some() { self.ahead.take() } else { split.next() } {
                 Some(Ok(raw)) => {
                     if let Some(raw) = self.enter(raw, table) {
                         self.ahead = Some(Ok(raw));

@@ -37,8 +37,8 @@ pub use function::{DEFAULT_CONCURRENCY, Function, FunctionExt, IsFunction};
 
 use crate::record::{Record, StreamView};
 
-/// How many records a handler is given at a time, unless it asks for more.
-pub const DEFAULT_WINDOW: usize = 256;
+/// How many records a handler is given at a time, unless it asks for more: as many as the dispatcher can hold in 64 KiB.
+pub const DEFAULT_WINDOW: usize = 192;
 
 /// Handles the changes of one route, batch first.
 ///

@@ -18,20 +18,22 @@ pub(super) enum Discriminator {
 
 impl Discriminator {
     /// The routes of a record, where `lookup` knows those of an entity, or that there are none.
+    #[inline]
     pub(super) fn routing(
         &self,
         raw: &RawRecord,
-        lookup: impl Fn(Option<&str>) -> Option<u64>,
+        lookup: impl Fn(Option<&[u8]>) -> Option<u64>,
     ) -> Result<Routing, Unrouted> {
-        let named = |entity: Option<Cow<'_, str>>| lookup(entity.as_deref()).ok_or_else(|| self.unrouted(entity));
+        let named = |entity: Option<&[u8]>| lookup(entity).ok_or_else(|| self.unrouted(entity));
         match self {
             Self::None => Ok(Routing::whole(lookup(None).unwrap_or_default())),
             Self::KeyPrefix { key, separator } => {
                 let value = raw.keys().attribute(key)?;
-                named(value.map(|value| prefix(value, *separator))).map(Routing::whole)
+                named(value.as_deref().map(|value| prefix(value, *separator).as_bytes())).map(Routing::whole)
             }
             Self::Attribute(name) => {
                 let (old, new) = (entity(raw.old_image(), name)?, entity(raw.new_image(), name)?);
+                let (old, new) = (old.as_deref(), new.as_deref());
                 match raw.event_name() {
                     EventName::Insert => named(new).map(Routing::whole),
                     EventName::Remove => named(old).map(Routing::whole),
@@ -42,26 +44,27 @@ impl Discriminator {
         }
     }
 
-    fn unrouted(&self, entity: Option<Cow<'_, str>>) -> Unrouted {
+    fn unrouted(&self, entity: Option<&[u8]>) -> Unrouted {
         let place = match self {
             Self::None => String::new(),
             Self::Attribute(name) => format!("attribute `{name}`"),
             Self::KeyPrefix { key, .. } => format!("key `{key}`"),
         };
         match entity {
-            Some(entity) => Unrouted::Unknown { place, entity: entity.into_owned() },
+            Some(entity) => Unrouted::Unknown { place, entity: String::from_utf8_lossy(entity).into_owned() },
             None => Unrouted::Missing { place },
         }
     }
 }
 
-fn entity<'r>(image: Option<Image<'r>>, name: &str) -> Result<Option<Cow<'r, str>>, Unrouted> {
-    Ok(image.map(|image| image.attribute(name)).transpose()?.flatten())
+#[inline]
+fn entity<'r>(image: Option<Image<'r>>, name: &str) -> Result<Option<Cow<'r, [u8]>>, Unrouted> {
+    match image {
+        Some(image) => Ok(image.attribute_bytes(name)?),
+        None => Ok(None),
+    }
 }
 
-fn prefix(value: Cow<'_, str>, separator: char) -> Cow<'_, str> {
-    match value {
-        Cow::Borrowed(text) => text.split(separator).next().unwrap_or(text).into(),
-        Cow::Owned(text) => text.split(separator).next().map(str::to_owned).unwrap_or(text).into(),
-    }
+fn prefix(value: &str, separator: char) -> &str {
+    value.split(separator).next().unwrap_or(value)
 }

@@ -8,6 +8,7 @@ use super::{
     scan::{plain_string, string_length},
     skip,
     text::unescape,
+    watch::belongs_to,
 };
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -23,6 +24,15 @@ pub(super) fn text<'a>(buffer: &'a [u8], start: usize, name: &str) -> Result<Opt
         }
     }
     general(&buffer[start..], name)
+}
+
+/// The text at `at` of a buffer, if that is the compact value of an attribute of this name.
+#[inline]
+pub(super) fn watched_text<'a>(buffer: &'a [u8], at: usize, name: &str) -> Option<&'a [u8]> {
+    if !belongs_to(buffer, at, name) {
+        return None;
+    }
+    plain_text(&buffer[at..]).map(|(_, text, _)| text)
 }
 
 /// The same among attributes as DynamoDB and Lambda write them, before the first that is written otherwise. Nothing means that it

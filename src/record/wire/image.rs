@@ -61,12 +61,18 @@ pub struct Image<'a> {
     body: &'a Bytes,
     span: Span,
     position: u32,
+    /// The offset of the value of the attribute that was watched for, or 0.
+    watched: u32,
     part: Part,
 }
 
 impl<'a> Image<'a> {
     pub(super) fn new(body: &'a Bytes, span: Span, position: u32, part: Part) -> Self {
-        Self { body, span, position, part }
+        Self { body, span, position, watched: 0, part }
+    }
+
+    pub(super) fn with_watched(self, watched: u32) -> Self {
+        Self { watched, ..self }
     }
 
     /// Decodes the image into any type, straight from DynamoDB JSON.
@@ -98,6 +104,24 @@ impl<'a> Image<'a> {
             return Ok(None);
         }
         find::text(self.body, self.span.start(), name).map_err(|error| self.locate(error))
+    }
+
+    /// The same as bytes, which are looked up without looking at each of them if the attribute was
+    /// [watched for](super::Split::watching).
+    ///
+    /// # Errors
+    /// As [`attribute`](Self::attribute).
+    #[inline]
+    pub(crate) fn attribute_bytes(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, DecodeError> {
+        if self.watched != 0
+            && let Some(text) = find::watched_text(self.body, self.watched as usize, name)
+        {
+            return Ok(Some(Cow::Borrowed(text)));
+        }
+        Ok(self.attribute(name)?.map(|text| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }))
     }
 
     /// The whole item, without any loss.

@@ -29,6 +29,7 @@ mod template;
 mod text;
 mod timestamp;
 mod unreadable;
+mod watch;
 mod window;
 mod write;
 

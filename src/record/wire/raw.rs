@@ -129,6 +129,9 @@ pub(super) struct Envelope {
     pub(super) old_image: Span,
     pub(super) created_at: Span,
     pub(super) size_bytes: Span,
+    /// The offset of the value that [`Split::watching`](super::Split::watching) names, in each image, or 0.
+    pub(super) watched_new: u32,
+    pub(super) watched_old: u32,
     pub(super) position: u32,
     pub(super) event_name: Option<EventName>,
     pub(super) view_type: Option<ViewType>,
@@ -211,12 +214,12 @@ impl RawRecord {
 
     /// The item after the change, if the record carries it. An image without attributes counts as none: items have keys.
     pub fn new_image(&self) -> Option<Image<'_>> {
-        self.image(self.envelope.new_image, Part::NewImage)
+        self.image(self.envelope.new_image, self.envelope.watched_new, Part::NewImage)
     }
 
     /// The item before the change, if the record carries it. An image without attributes counts as none.
     pub fn old_image(&self) -> Option<Image<'_>> {
-        self.image(self.envelope.old_image, Part::OldImage)
+        self.image(self.envelope.old_image, self.envelope.watched_old, Part::OldImage)
     }
 
     /// The ARN of the stream.
@@ -281,8 +284,9 @@ impl RawRecord {
         DecodeError::new(DecodeReason::MissingImage { image: part.name() }).with_path(path)
     }
 
-    fn image(&self, span: Span, part: Part) -> Option<Image<'_>> {
-        span.present().map(|span| Image::new(&self.body, span, self.envelope.position, part))
+    fn image(&self, span: Span, watched: u32, part: Part) -> Option<Image<'_>> {
+        let image = Image::new(&self.body, span.present()?, self.envelope.position, part);
+        Some(image.with_watched(watched))
     }
 
     fn text(&self, span: Span) -> Option<&str> {

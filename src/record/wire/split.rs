@@ -14,6 +14,7 @@ use super::{
     skip, template,
     text::unescape,
     unreadable::UnreadableRecord,
+    watch::Watched,
     window::{TumblingWindow, WindowSpans},
 };
 
@@ -28,6 +29,7 @@ pub struct Split {
     window: WindowSpans,
     position: u32,
     next: Next,
+    watched: Option<Watched>,
 }
 
 /// What comes next.
@@ -79,7 +81,7 @@ pub fn split(body: Bytes) -> Result<Split, PayloadError> {
         Some(b']') => Next::End(trailer(&body, first + 1, &mut window)),
         _ => Next::Element(first),
     };
-    Ok(Split { body, window, position: 0, next })
+    Ok(Split { body, window, position: 0, next, watched: None })
 }
 
 /// The offset of the opening bracket of `Records`.
@@ -155,6 +157,14 @@ pub(super) fn trailer(body: &[u8], at: usize, window: &mut WindowSpans) -> Resul
 }
 
 impl Split {
+    /// Notes where an attribute stands in each image while images are skipped, so that [`Image::attribute`](super::Image::attribute)
+    /// finds it at once. It changes nothing but the cost, which is worth it if every record will be asked for the attribute.
+    #[must_use]
+    pub fn watching(mut self, attribute: &str) -> Self {
+        self.watched = Watched::new(attribute);
+        self
+    }
+
     /// Reads what stands around the records: the tumbling window of the batch, if it has one.
     ///
     /// To be called after the last record.
@@ -174,7 +184,7 @@ impl Split {
     #[inline(never)]
     fn read(&mut self, start: usize, record: &mut RawRecord) -> Result<(), UnreadableRecord> {
         let envelope = record.envelope_mut();
-        let end = match template::read(&self.body, start, envelope) {
+        let end = match template::read(&self.body, start, self.watched.as_ref(), envelope) {
             Some(end) => end,
             None => match self.read_in_general(start, envelope) {
                 Ok(end) => end,

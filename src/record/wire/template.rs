@@ -8,12 +8,13 @@ use super::{
     scan::{ascii_length, begins_with, digits, number_length},
     skip,
     span::Span,
+    watch::{Look, Watched},
 };
 
 /// Reads the record that begins at `start`; the offset behind it is handed back. The envelope is of no use if there is none.
 #[inline(always)]
-pub(super) fn read(body: &[u8], start: usize, envelope: &mut Envelope) -> Option<usize> {
-    let mut template = Template { length: body.len(), rest: body.get(start..)? };
+pub(super) fn read(body: &[u8], start: usize, watched: Option<&Watched>, envelope: &mut Envelope) -> Option<usize> {
+    let mut template = Template { length: body.len(), rest: body.get(start..)?, watched };
     template.literal(b"{\"eventID\":\"")?;
     envelope.event_id = template.text()?;
     template.literal(b",\"eventName\":\"")?;
@@ -37,21 +38,22 @@ pub(super) fn read(body: &[u8], start: usize, envelope: &mut Envelope) -> Option
     Some(template.offset())
 }
 
-struct Template<'a> {
+struct Template<'a, 'w> {
     length: usize,
     rest: &'a [u8],
+    watched: Option<&'w Watched>,
 }
 
-impl Template<'_> {
+impl Template<'_, '_> {
     #[inline(always)]
     fn change(&mut self, envelope: &mut Envelope) -> Option<()> {
         self.literal(b",\"Keys\":{")?;
         envelope.keys = self.item()?;
         if self.optional(b",\"NewImage\":{") {
-            envelope.new_image = self.item()?;
+            (envelope.new_image, envelope.watched_new) = self.image()?;
         }
         if self.optional(b",\"OldImage\":{") {
-            envelope.old_image = self.item()?;
+            (envelope.old_image, envelope.watched_old) = self.image()?;
         }
         self.literal(b",\"SequenceNumber\":\"")?;
         envelope.sequence_number = self.digits()?;
@@ -138,6 +140,21 @@ impl Template<'_> {
         (length > 0).then(|| Span::new(start, start + length))
     }
 
+    /// The same of an image, with the offset of the value that is watched for, or 0.
+    #[inline(always)]
+    fn image(&mut self) -> Option<(Span, u32)> {
+        let Some(watched) = self.watched else {
+            return Some((self.item()?, 0));
+        };
+        let (start, mut look) = (self.offset() - 1, watched.look());
+        if self.rest.first() != Some(&b'"') {
+            return None;
+        }
+        self.rest = skip_watching(self.rest, &mut look)?;
+        let value = look.found.map_or(0, |found| self.length - found.len());
+        Some((Span::new(start, self.offset()), value as u32))
+    }
+
     /// From behind an opening brace to behind the closing one. One without attributes is left to the general reader.
     #[inline(always)]
     fn item(&mut self) -> Option<Span> {
@@ -148,4 +165,9 @@ impl Template<'_> {
         self.rest = skip::item(self.rest)?;
         Some(Span::new(start, self.offset()))
     }
+}
+
+#[inline(never)]
+fn skip_watching<'a>(rest: &'a [u8], look: &mut Look<'_, 'a>) -> Option<&'a [u8]> {
+    skip::item_watching(rest, look)
 }

@@ -18,6 +18,10 @@ impl Open {
         self.0 == Self::NOTHING.0
     }
 
+    fn is_item(self) -> bool {
+        self.0 == Self::ITEM.0
+    }
+
     fn push(&mut self, list: bool) -> Option<()> {
         if self.0 >> 62 != 0 {
             return None;
@@ -56,17 +60,36 @@ enum Place<'a> {
 
 /// From behind the opening brace of an item to behind the closing one, or nothing if the item is broken or nested too deep.
 pub(in crate::record::wire) fn item(rest: &[u8]) -> Option<&[u8]> {
+    item_watching(rest, &mut Nobody)
+}
+
+/// The same, with somebody who watches the item's attributes pass by.
+#[inline(always)]
+pub(in crate::record::wire) fn item_watching<'a>(rest: &'a [u8], watch: &mut impl Watch<'a>) -> Option<&'a [u8]> {
     match rest {
-        [b'"', name @ ..] => walk(Place::Name(name), Open::ITEM),
+        [b'"', name @ ..] => walk(Place::Name(name), Open::ITEM, watch),
         _ => object(rest, DEEPEST),
     }
+}
+
+/// Watches the attributes of an item, not those of maps in it, while they are skipped.
+pub(in crate::record::wire) trait Watch<'a> {
+    /// An attribute, from behind the opening quote of its name on.
+    fn see(&mut self, attribute: &'a [u8]);
+}
+
+struct Nobody;
+
+impl Watch<'_> for Nobody {
+    #[inline(always)]
+    fn see(&mut self, _: &[u8]) {}
 }
 
 /// From the opening brace of an attribute value to behind the closing one, or nothing as above.
 pub(in crate::record::wire) fn attribute(value: &[u8]) -> Option<&[u8]> {
     let after = match any_value(value, &mut { Open::NOTHING })? {
-        Place::Name(name) => walk(Place::Name(name), Open::ITEM)?,
-        Place::Value(element) => walk(Place::Value(element), Open::LIST)?,
+        Place::Name(name) => walk(Place::Name(name), Open::ITEM, &mut Nobody)?,
+        Place::Value(element) => walk(Place::Value(element), Open::LIST, &mut Nobody)?,
         Place::After(after) => return Some(after),
     };
     skip_space(after).strip_prefix(b"}")
@@ -74,10 +97,10 @@ pub(in crate::record::wire) fn attribute(value: &[u8]) -> Option<&[u8]> {
 
 /// On to where nothing is open any more.
 #[inline(always)]
-fn walk(mut place: Place<'_>, mut open: Open) -> Option<&[u8]> {
+fn walk<'a>(mut place: Place<'a>, mut open: Open, watch: &mut impl Watch<'a>) -> Option<&'a [u8]> {
     loop {
         place = match place {
-            Place::Name(name) => attributes(name, &mut open)?,
+            Place::Name(name) => attributes(name, &mut open, watch)?,
             Place::Value(value) => any_value(value, &mut open)?,
             Place::After(after) if open.is_nothing() => return Some(after),
             Place::After(after) => next(after, &mut open)?,
@@ -88,8 +111,11 @@ fn walk(mut place: Place<'_>, mut open: Open) -> Option<&[u8]> {
 /// Over as many attributes as have short names and are of the kinds that items mostly consist of: short texts, constants,
 /// and maps of such.
 #[inline(always)]
-fn attributes<'a>(mut name: &'a [u8], open: &mut Open) -> Option<Place<'a>> {
+fn attributes<'a>(mut name: &'a [u8], open: &mut Open, watch: &mut impl Watch<'a>) -> Option<Place<'a>> {
     loop {
+        if open.is_item() {
+            watch.see(name);
+        }
         // One look at the length is enough for all that follows.
         let Some(window) = name.first_chunk::<64>() else { return any_name(name) };
         let Some(end) = special_in_block(window) else { return any_name(name) };

@@ -5,7 +5,7 @@
 
 mod item;
 
-pub(super) use item::{attribute, item};
+pub(super) use item::{Watch, attribute, item, item_watching};
 
 use super::scan::{number_length, skip_space, string_end};
 

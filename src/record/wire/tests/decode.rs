@@ -1,10 +1,13 @@
 //! What single types read, and refuse, case by case.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::super::{DecodeError, DecodeReason, Item, Number, de, find, split};
+use super::super::{
+    DecodeError, DecodeReason, EventWriter, Image, Item, ItemJson, Number, RawRecord, RecordParts, Timestamp, de, find,
+    split,
+};
 
 /// Reads the attribute `a` of an item.
 fn read<T: DeserializeOwned>(attribute: &str) -> Result<T, DecodeError> {
@@ -286,4 +289,45 @@ fn an_attribute_is_found_at_the_top_level_only() {
     assert_eq!(found("{}"), None);
     assert!(tag(r#"{"kind":{"BOOL":true}}"#).is_err());
     assert!(tag(r#"{"kind":{"SS":["PET"]}}"#).is_err());
+}
+
+#[test]
+fn a_watched_attribute_is_the_same_attribute() {
+    let images = [
+        r#"{"a":{"S":"x"},"kind":{"S":"PET"},"b":{"N":"1"}}"#,
+        r#"{"kind":{"N":"7"},"m":{"M":{"kind":{"S":"INNER"}}}}"#,
+        r#"{"m":{"M":{"kind":{"S":"INNER"}}},"x":{"S":"\"kind\":{\"S\":\"NO\""}}"#,
+        r#"{"k\u0069nd":{"S":"P\u0045T"}}"#,
+        r#"{"kind":{"S":"P\u0045T"}}"#,
+        r#"{ "kind" : { "S" : "PET" } }"#,
+        r#"{"kind":{"S":"FIRST"},"kind":{"S":"SECOND"}}"#,
+        r#"{"kind":{"BOOL":true}}"#,
+        r#"{"other":{"S":"PET"}}"#,
+    ];
+    let mut event = EventWriter::new();
+    for image in images {
+        event.push(&RecordParts {
+            event_id: Some("1".into()),
+            event_name: Some("MODIFY".into()),
+            region: Some("eu-west-1".into()),
+            source_arn: Some("arn".into()),
+            created_at: Some(Timestamp::from_nanos(1_000_000_000)),
+            keys: Some(ItemJson::from_json(r#"{"a":{"S":"x"}}"#)),
+            new_image: Some(ItemJson::from_json(image)),
+            old_image: Some(ItemJson::from_json(image)),
+            sequence_number: Some("1".into()),
+            size_bytes: Some(1),
+            view_type: Some("NEW_AND_OLD_IMAGES".into()),
+            identity: None,
+        });
+    }
+    let payload = event.finish();
+    let read = |watched: &str| {
+        let records = split(payload.clone()).unwrap().watching(watched).map(Result::unwrap);
+        let found = |image: Image<'_>| image.attribute_bytes("kind").map(|text| text.map(Cow::into_owned)).ok();
+        let both = |record: RawRecord| (found(record.new_image().unwrap()), found(record.old_image().unwrap()));
+        records.map(both).collect::<Vec<_>>()
+    };
+    assert_eq!(read("kind"), read("something else"));
+    assert_eq!(read("kind")[0], (Some(Some(b"PET".to_vec())), Some(Some(b"PET".to_vec()))));
 }
