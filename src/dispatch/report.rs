@@ -38,7 +38,7 @@ pub struct BatchReport {
 pub struct Unfinished {
     /// Its index in the batch.
     pub position: usize,
-    /// Its sequence number: the one identifier of the response.
+    /// Its sequence number: the one identifier of the response. Rows of a snapshot that were read together share it.
     pub sequence_number: String,
     /// Why it is not done with.
     pub cause: Cause,

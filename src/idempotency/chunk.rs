@@ -55,6 +55,10 @@ impl<'i, H: Handler<T, V>, T: FromImage, V: StreamView> Chunk<'i, H, T, V> {
         while records.len() < idempotent.chunk
             && let Some(admitted) = batch.admit()
         {
+            if idempotent.passes_over(&admitted.record) {
+                batch.settle(admitted.ticket, Outcome::Skipped(Skip::Snapshot));
+                continue;
+            }
             match idempotent.key_of(&admitted.record) {
                 Err(failure) => batch.settle(admitted.ticket, Err::<(), _>(failure)),
                 Ok(Some(key)) if !keys.insert(key.clone()) => {

@@ -57,6 +57,7 @@ pub trait IdempotentExt<T: FromImage, V: StreamView, M>: IntoHandler<T, V, M> + 
             lease: DEFAULT_LEASE,
             retention: DEFAULT_RETENTION,
             chunk: DEFAULT_CHUNK,
+            snapshots: false,
             clock: Arc::new(SystemTime::now),
         }
     }
@@ -72,6 +73,7 @@ pub struct Idempotent<H, T: Send + 'static, V: StreamView> {
     lease: Duration,
     retention: Duration,
     chunk: usize,
+    snapshots: bool,
     clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -116,10 +118,25 @@ impl<H, T: FromImage, V: StreamView> Idempotent<H, T, V> {
         Self { chunk: records.max(1), ..self }
     }
 
+    /// Also handles rows that a scan or an export has read, which are skipped otherwise: they are no changes.
+    ///
+    /// An item has its effect once, by its table and keys, however often it is read within the [retention](Self::retention).
+    #[must_use]
+    pub fn with_snapshots(self) -> Self {
+        Self { snapshots: true, ..self }
+    }
+
     /// Reads the time from another clock than the system's: for tests.
     #[must_use]
     pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
+    }
+}
+
+impl<H, T: FromImage, V: StreamView> Idempotent<H, T, V> {
+    /// Whether a record is none of the changes that are to have an effect.
+    fn passes_over(&self, record: &Record<T, V>) -> bool {
+        !self.snapshots && record.origin().is_snapshot()
     }
 }
 
@@ -133,7 +150,7 @@ impl<H: Handler<T, V>, T: FromImage, V: StreamView> Handler<T, V> for Idempotent
     }
 
     fn has_effect(&self, record: &Record<T, V>) -> bool {
-        self.inner.has_effect(record)
+        !self.passes_over(record) && self.inner.has_effect(record)
     }
 
     fn window(&self) -> usize {

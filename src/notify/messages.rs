@@ -71,7 +71,12 @@ pub(super) fn addressed<T: FromImage, V: StreamView>(messages: Vec<Message>, rec
 /// The event, the place of the message among those of the record, and a hash of its text: two handlers may notify one
 /// topic of the same event, and neither may be taken for a repetition of the other.
 fn deduplication_id<T: FromImage, V: StreamView>(record: &Record<T, V>, at: usize, message: &Message) -> String {
-    let event = record.event_id().map_or_else(|| record.version().into(), str::to_owned);
+    let event = match record.event_id() {
+        Some(id) => id.to_owned(),
+        // Rows that were read together share their version, and one that is read again has another.
+        None if record.origin().is_snapshot() => format!("snapshot-{:016x}", record.raw().lane()),
+        None => record.version().into(),
+    };
     let mut hash = DefaultHasher::new();
     (message.body(), message.subject_text()).hash(&mut hash);
     format!("{event}.{at}.{:016x}", hash.finish())

@@ -90,7 +90,7 @@ impl<T: FromImage, V: StreamView> Notify<T, V> {
 
     /// The messages of a record, or why it has none.
     fn messages(&self, record: &Record<T, V>) -> Result<Result<Vec<Message>, Skip>, Failure> {
-        if !self.snapshots && record.version().is_snapshot() {
+        if !self.snapshots && record.origin().is_snapshot() {
             return Ok(Err(Skip::Snapshot));
         }
         if !self.expired && record.cause() == Cause::TimeToLive {

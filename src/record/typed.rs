@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    Cause, Change, DecodeError, EventName, Facet, FromImage, Image, NewAndOldImages, RawRecord, StreamView, Timestamp,
-    Version,
+    Cause, Change, DecodeError, EventName, Facet, FromImage, Image, NewAndOldImages, Origin, RawRecord, StreamView,
+    Timestamp, Version,
 };
 
 /// One change of one item: the decoded images, and the envelope around them.
@@ -38,12 +38,19 @@ impl<T: Send + 'static, V: StreamView> Record<T, V> {
         Version::of(&self.raw)
     }
 
-    /// The globally unique id of the change; it carries no order.
+    /// Where the record comes from: the table's stream, or a snapshot of the table.
+    pub fn origin(&self) -> Origin {
+        self.raw.origin()
+    }
+
+    /// The globally unique id of the change; it carries no order. Rows of a snapshot have none.
     pub fn event_id(&self) -> Option<&str> {
         self.raw.event_id()
     }
 
     /// The number that Lambda checkpoints by: up to 40 digits, compared as a number, within one shard.
+    ///
+    /// Of a row of a snapshot the time of its read, in microseconds since 1970.
     pub fn sequence_number(&self) -> &str {
         self.raw.sequence_number()
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use super::RawRecord;
+use super::{Origin, RawRecord, wire::micros};
 
 /// Sequence numbers are padded to this many digits: DynamoDB documents at most 40.
 const SEQUENCE_DIGITS: usize = 40;
+/// Every generation of 32 bits has as many digits or fewer.
+const GENERATION_DIGITS: usize = 10;
 
 /// A place in the order of one item's states, as one string that sorts in that order.
 ///
@@ -35,18 +37,30 @@ impl Version {
     /// Enabling a stream again makes a new label, a later ISO time, which sorts after the old one.
     pub fn stream(generation: u32, label: &str, sequence_number: &str) -> Self {
         let digits = sequence_number.trim_start_matches('0');
-        Self(format!("{generation:010}#t#{label}#{digits:0>SEQUENCE_DIGITS$}"))
+        Self(format!("{generation:0GENERATION_DIGITS$}#t#{label}#{digits:0>SEQUENCE_DIGITS$}"))
     }
 
-    /// The version of a stream record, in generation 0.
+    /// The version of a record, in generation 0: of a change of a stream, or of a row of a snapshot.
     pub fn of(record: &RawRecord) -> Self {
+        if let Origin::Snapshot { read_at } = record.origin() {
+            return Self::snapshot(0, micros(read_at));
+        }
         let label = record.source_arn().and_then(|arn| arn.split_once("/stream/")).map_or("", |(_, label)| label);
         Self::stream(0, label, record.sequence_number())
     }
 
     /// The version of a row read from the table itself, at a time in microseconds since 1970.
     pub fn snapshot(generation: u32, micros: u64) -> Self {
-        Self(format!("{generation:010}#s#{micros:020}"))
+        Self(format!("{generation:0GENERATION_DIGITS$}#s#{micros:020}"))
+    }
+
+    /// The same place in another generation.
+    ///
+    /// A generation is a matter of the target, which is built anew, and not of the record: whoever raises it raises it for
+    /// changes and snapshots alike.
+    #[must_use]
+    pub fn in_generation(&self, generation: u32) -> Self {
+        Self(format!("{generation:0GENERATION_DIGITS$}{}", &self.0[GENERATION_DIGITS..]))
     }
 
     /// The sortable string, as sinks store it.
@@ -56,7 +70,7 @@ impl Version {
 
     /// Whether this is the version of a row of a scan or an export rather than of a stream record.
     pub fn is_snapshot(&self) -> bool {
-        self.0.as_bytes().get(11) == Some(&b's')
+        self.0.as_bytes().get(GENERATION_DIGITS + 1) == Some(&b's')
     }
 }
 
@@ -94,6 +108,12 @@ mod tests {
     fn a_new_stream_label_is_above_every_sequence_of_the_old_one() {
         let old = Version::stream(0, "2026-01-01T00:00:00.000", &"9".repeat(40));
         assert!(old < Version::stream(0, "2026-01-02T00:00:00.000", "1"));
+    }
+
+    #[test]
+    fn a_generation_is_raised_in_place() {
+        assert_eq!(Version::stream(0, "label", "7").in_generation(12), Version::stream(12, "label", "7"));
+        assert_eq!(Version::snapshot(3, 9).in_generation(u32::MAX), Version::snapshot(u32::MAX, 9));
     }
 
     #[test]

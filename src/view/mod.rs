@@ -235,7 +235,7 @@ impl<T: FromImage> View<T> {
             record::Change::Insert { new } | record::Change::Modify { new, .. } => self.shares(new, &source)?,
             record::Change::Remove { .. } => Shares::new(),
         };
-        let version = ledger::in_generation(record.version().as_str(), self.engine.generation);
+        let version = record.version().in_generation(self.engine.generation).into();
         Ok(Change { source: source.into(), version, shares })
     }
 

@@ -65,14 +65,17 @@ impl Source {
 
     /// What a scan finds after the first `n` changes: rows older than everything in the stream.
     pub(crate) fn snapshot(&self, n: usize) -> Vec<Value> {
-        let row = |(item, state)| record("INSERT", n, item, Some(state), SCANNED);
+        let row = |(item, state)| {
+            let mut row = record("INSERT", n, item, Some(state), TABLE);
+            row["eventSource"] = json!("anabranch:snapshot");
+            row
+        };
         self.table(n).into_iter().map(row).collect()
     }
 }
 
 const LIVE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Things/stream/2026-11-21T00:00:00.000";
-/// A version without a stream's label sorts below those of every stream, as a snapshot's does.
-const SCANNED: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Things";
+const TABLE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Things";
 
 pub(crate) fn record(name: &str, n: usize, item: u8, state: State, arn: &str) -> Value {
     let key = json!({"S": format!("item-{item}")});
@@ -231,11 +234,7 @@ pub(crate) async fn drain(dispatcher: &Dispatcher, records: &[Value], sizes: &[u
         }
         let batch = &records[from..records.len().min(from + size)];
         let report = dispatch(dispatcher, batch).await;
-        let number = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().expect("a number").to_owned();
-        let unfinished = report.unfinished.as_ref().map(|unfinished| unfinished.sequence_number.clone());
-        from += unfinished.map_or(batch.len(), |unfinished| {
-            batch.iter().position(|record| number(record) == unfinished).expect("a record of the batch")
-        });
+        from += report.unfinished.map_or(batch.len(), |unfinished| unfinished.position);
     }
     panic!("no progress at {from} of {}", records.len());
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_lambda_events::dynamodb::{EventRecord, StreamRecord, StreamViewType, UserIdentity};
 
 use crate::record::wire::{
-    Cause, DecodeError, Identity, Image, RawRecord, RecordParts, Timestamp, UnreadableRecord, ViewType,
+    Cause, DecodeError, Identity, Image, Origin, RawRecord, RecordParts, Timestamp, UnreadableRecord, ViewType,
 };
 
 impl TryFrom<&RawRecord> for EventRecord {
@@ -18,7 +18,7 @@ impl TryFrom<&RawRecord> for EventRecord {
         record.aws_region = raw.region().unwrap_or_default().to_owned();
         record.event_id = raw.event_id().unwrap_or_default().to_owned();
         record.event_name = raw.event_name().to_string();
-        record.event_source = Some("aws:dynamodb".to_owned());
+        record.event_source = Some(raw.origin().event_source().to_owned());
         record.event_source_arn = raw.source_arn().map(str::to_owned);
         record.user_identity = identity(raw.cause());
         record.change = change(raw)?;
@@ -71,7 +71,9 @@ impl From<EventRecord> for RecordParts<'static> {
     fn from(record: EventRecord) -> Self {
         let item = |item: serde_dynamo::Item| (!item.is_empty()).then(|| item.into());
         let change = record.change;
+        let origin = Origin::of(record.event_source.as_deref(), change.sequence_number.as_deref());
         Self {
+            origin,
             event_id: Some(record.event_id.into()).filter(|id: &std::borrow::Cow<'_, str>| !id.is_empty()),
             event_name: Some(record.event_name.into()),
             region: Some(record.aws_region.into()),

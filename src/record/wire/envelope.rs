@@ -9,7 +9,8 @@ use super::{
     error::{Kind, RecordReason},
     field::{Field, Fields},
     members::{Member, Members},
-    raw::{Envelope, EventName, ViewType},
+    origin::{self, Origin},
+    raw::{Author, Envelope, EventName, ViewType},
     recover::is_sequence_number,
     scan::past_space,
     span::Span,
@@ -52,7 +53,7 @@ type Read<T> = Result<T, Box<Fault>>;
 
 /// Reads the record that begins at `start` into a blank envelope; the offset behind it is handed back.
 pub(super) fn read(body: &[u8], start: usize, envelope: &mut Envelope) -> Read<usize> {
-    let mut reader = Reader { body, envelope, seen: 0 };
+    let mut reader = Reader { body, envelope, seen: 0, snapshot: false };
     let end = reader.object(start, Fields::OfRecord)?;
     reader.envelope.record = Span::new(start, end);
     reader.check(start)?;
@@ -64,6 +65,7 @@ struct Reader<'a, 'e> {
     envelope: &'e mut Envelope,
     /// One bit for each field that was there: two of a kind mean that two records ran together.
     seen: u32,
+    snapshot: bool,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -135,10 +137,9 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn event_source(&mut self, value: Range<usize>) -> Read<()> {
-        if *self.word(value.clone())? == *b"aws:dynamodb" {
-            return Ok(());
-        }
-        Err(Fault::meaning(value.start, RecordReason::OtherService))
+        let snapshot = Origin::names_snapshot(&self.word(value.clone())?);
+        self.snapshot = snapshot.ok_or_else(|| Fault::meaning(value.start, RecordReason::OtherService))?;
+        Ok(())
     }
 
     fn view_type(&mut self, value: Range<usize>) -> Read<ViewType> {
@@ -165,7 +166,10 @@ impl<'a> Reader<'a, '_> {
         while let Ok(Some(Member { name, value })) = members.next() {
             match &*name {
                 _ if self.body[value.clone()] == *b"null" => {}
-                "type" | "Type" => self.envelope.by_service = *self.word(value)? == *b"Service",
+                "type" | "Type" => {
+                    let service = *self.word(value)? == *b"Service";
+                    self.envelope.author = if service { Author::Service } else { Author::User };
+                }
                 "principalId" | "PrincipalId" => self.envelope.principal = self.text(value)?,
                 _ => {}
             }
@@ -174,7 +178,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// What a record needs before anybody can handle it.
-    fn check(&self, start: usize) -> Read<()> {
+    fn check(&mut self, start: usize) -> Read<()> {
         let missing = |field: Field| Err(Fault::meaning(start, RecordReason::Missing { field: field.name() }));
         if self.envelope.event_name.is_none() {
             return missing(Field::EventName);
@@ -182,6 +186,16 @@ impl<'a> Reader<'a, '_> {
         if self.envelope.sequence_number.is_absent() {
             return missing(Field::SequenceNumber);
         }
+        if self.snapshot { self.check_snapshot() } else { Ok(()) }
+    }
+
+    /// A snapshot has a time in place of a sequence number, and nobody made it.
+    fn check_snapshot(&mut self) -> Read<()> {
+        let time = self.envelope.sequence_number;
+        if origin::time_of(&resolved(&self.body[time.range()])).is_none() {
+            return Err(Fault::meaning(time.start() - 1, RecordReason::BadReadTime));
+        }
+        (self.envelope.author, self.envelope.principal) = (Author::Snapshot, Span::default());
         Ok(())
     }
 

@@ -198,6 +198,9 @@ pub enum RecordReason {
     /// A sequence number that is not 1 to 40 digits.
     #[error("the sequence number is not 1 to 40 digits")]
     BadSequenceNumber,
+    /// A row of a snapshot whose time is none.
+    #[error("the sequence number of a row of a snapshot is not a time in microseconds since 1970")]
+    BadReadTime,
     /// A record of another service among those of the stream.
     #[error("the event source is not `aws:dynamodb`")]
     OtherService,
@@ -218,6 +221,7 @@ impl RecordReason {
             Self::Syntax { .. } | Self::Truncated | Self::UncertainEnd | Self::Duplicate { .. } | Self::BadText => {
                 "the payload was damaged on its way, or was not written by a JSON library"
             }
+            Self::BadReadTime => "write rows of a snapshot with `RecordParts::snapshot`",
             Self::OtherService => "map this function to a DynamoDB stream only",
         })
     }

@@ -18,6 +18,7 @@ mod image;
 mod lane;
 mod members;
 mod number;
+mod origin;
 mod path;
 mod raw;
 mod recover;
@@ -36,10 +37,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::origin::micros;
 pub use self::{
     error::{DecodeError, DecodeReason, Kind, PayloadError, RecordError, RecordReason},
     exact::{Item, Number},
     image::{FromImage, Image, Part, RawImage},
+    origin::Origin,
     raw::{Cause, EventName, RawRecord, ViewType},
     split::{Split, split},
     timestamp::Timestamp,

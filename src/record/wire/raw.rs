@@ -9,6 +9,7 @@ use super::{
     error::{DecodeError, DecodeReason},
     image::{Image, Part},
     lane,
+    origin::{self, Origin},
     span::Span,
     timestamp::Timestamp,
 };
@@ -105,7 +106,7 @@ pub enum Cause<'a> {
 
 /// One record of a batch: its envelope read, its images left as they stand in the payload.
 ///
-/// Cloning shares the payload, copies 136 bytes and allocates nothing. The record keeps its payload alive.
+/// Cloning shares the payload, copies 128 bytes and allocates nothing. The record keeps its payload alive.
 ///
 /// `Debug` shows the envelope only: images are users' data.
 #[derive(Clone)]
@@ -113,6 +114,18 @@ pub struct RawRecord {
     /// The payload, or the record's own buffer if its envelope had escapes to resolve.
     body: Bytes,
     envelope: Envelope,
+}
+
+/// Who is behind a record.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Author {
+    /// Somebody who writes to the table.
+    #[default]
+    User,
+    /// Another service, by its principal.
+    Service,
+    /// Nobody: the row of a snapshot is no change.
+    Snapshot,
 }
 
 /// Where the parts of a record stand, and those that are small enough to be kept.
@@ -135,7 +148,7 @@ pub(super) struct Envelope {
     pub(super) position: u32,
     pub(super) event_name: Option<EventName>,
     pub(super) view_type: Option<ViewType>,
-    pub(super) by_service: bool,
+    pub(super) author: Author,
     /// Whether a text has escapes that are still to be resolved.
     pub(super) escaped: bool,
 }
@@ -203,6 +216,8 @@ impl RawRecord {
     }
 
     /// The number that Lambda checkpoints by: 1 to 40 digits, compared as a number, within one shard.
+    ///
+    /// Of a row of a snapshot the time of its read, in microseconds since 1970: rows that were read together share it.
     pub fn sequence_number(&self) -> &str {
         self.text(self.envelope.sequence_number).expect("a record without a sequence number is not yielded")
     }
@@ -239,6 +254,17 @@ impl RawRecord {
         Timestamp::parse_seconds(self.text(self.envelope.created_at)?)
     }
 
+    /// Where the record comes from.
+    pub fn origin(&self) -> Origin {
+        match self.envelope.author {
+            Author::User | Author::Service => Origin::Stream,
+            Author::Snapshot => {
+                let read_at = origin::time_of(self.sequence_number().as_bytes());
+                Origin::Snapshot { read_at: read_at.expect("the time of a snapshot is checked when it is read") }
+            }
+        }
+    }
+
     /// What the stream carries of each change.
     pub fn view_type(&self) -> Option<ViewType> {
         self.envelope.view_type
@@ -249,10 +275,10 @@ impl RawRecord {
         self.text(self.envelope.size_bytes)?.parse().ok()
     }
 
-    /// Who made the change.
+    /// Who made the change; a user, as far as a snapshot can tell.
     pub fn cause(&self) -> Cause<'_> {
         match self.text(self.envelope.principal) {
-            Some(TTL_PRINCIPAL) if self.envelope.by_service => Cause::TimeToLive,
+            Some(TTL_PRINCIPAL) if self.envelope.author == Author::Service => Cause::TimeToLive,
             Some(principal) => Cause::Service(principal),
             None => Cause::User,
         }
@@ -314,6 +340,6 @@ mod tests {
     fn a_record_is_small_and_travels_between_threads() {
         fn travels<T: Send + Sync + 'static>() {}
         travels::<RawRecord>();
-        assert!(size_of::<RawRecord>() <= 136, "{}", size_of::<RawRecord>());
+        assert!(size_of::<RawRecord>() <= 128, "{}", size_of::<RawRecord>());
     }
 }

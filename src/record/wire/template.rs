@@ -4,7 +4,7 @@
 //! known beforehand. Whatever differs is no error: then [`envelope`](super::envelope) reads the record as JSON in general.
 
 use super::{
-    raw::{Envelope, EventName, TTL_PRINCIPAL, ViewType},
+    raw::{Author, Envelope, EventName, TTL_PRINCIPAL, ViewType},
     scan::{ascii_length, begins_with, digits, number_length},
     skip,
     span::Span,
@@ -26,7 +26,7 @@ pub(super) fn read(body: &[u8], start: usize, watched: Option<&Watched>, envelop
     if template.optional(b",\"userIdentity\":{\"type\":\"Service\",\"principalId\":\"dynamodb.amazonaws.com\"}") {
         let end = template.offset() - 2;
         envelope.principal = Span::new(end - TTL_PRINCIPAL.len(), end);
-        envelope.by_service = true;
+        envelope.author = Author::Service;
     }
     template.literal(b",\"dynamodb\":{\"ApproximateCreationDateTime\":")?;
     envelope.created_at = template.number()?;

@@ -5,7 +5,14 @@ use std::{borrow::Cow, collections::HashMap, fmt, io::Write};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{raw::RawRecord, split::split, timestamp::Timestamp, unreadable::UnreadableRecord, window::TumblingWindow};
+use super::{
+    origin::{self, Origin},
+    raw::{EventName, RawRecord, ViewType},
+    split::split,
+    timestamp::Timestamp,
+    unreadable::UnreadableRecord,
+    window::TumblingWindow,
+};
 
 /// The parts of a record, each of which may be missing or wrong: what was read elsewhere is written as it was, and the reader
 /// judges it.
@@ -29,6 +36,8 @@ use super::{raw::RawRecord, split::split, timestamp::Timestamp, unreadable::Unre
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct RecordParts<'a> {
+    /// Whether it is a change, or a row of a snapshot: then the time of its read stands in place of a sequence number.
+    pub origin: Origin,
     /// The globally unique id of the change.
     pub event_id: Option<Cow<'a, str>>,
     /// `INSERT`, `MODIFY` or `REMOVE`.
@@ -45,7 +54,7 @@ pub struct RecordParts<'a> {
     pub new_image: Option<ItemJson>,
     /// The item before the change.
     pub old_image: Option<ItemJson>,
-    /// 1 to 40 digits.
+    /// 1 to 40 digits; not of a snapshot.
     pub sequence_number: Option<Cow<'a, str>>,
     /// The size of the record.
     pub size_bytes: Option<u64>,
@@ -101,6 +110,30 @@ pub struct Identity<'a> {
 }
 
 impl RecordParts<'_> {
+    /// A row as it was read from the table at a time, in place of a change of the stream: see [`Origin::Snapshot`].
+    ///
+    /// ```
+    /// use anabranch::record::{Origin, Timestamp, Version, wire::{ItemJson, RecordParts}};
+    ///
+    /// let keys = ItemJson::from_json(r#"{"PK":{"S":"USER#1"}}"#);
+    /// let row = ItemJson::from_json(r#"{"PK":{"S":"USER#1"},"name":{"S":"Ada"}}"#);
+    /// let read_at = Timestamp::from_nanos(1_763_692_800_250_000_000);
+    /// let record = RecordParts::snapshot(keys, row, read_at).into_record()?;
+    /// assert_eq!(record.origin(), Origin::Snapshot { read_at });
+    /// assert!(Version::of(&record) < Version::stream(0, "", "1"), "any change counts more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot(keys: ItemJson, row: ItemJson, read_at: Timestamp) -> Self {
+        Self {
+            origin: Origin::Snapshot { read_at },
+            event_name: Some(EventName::Insert.as_str().into()),
+            keys: Some(keys),
+            new_image: Some(row),
+            view_type: Some(ViewType::NewImage.as_str().into()),
+            ..Self::default()
+        }
+    }
+
     /// The record, as if it had come in a batch of its own.
     ///
     /// # Errors
@@ -117,7 +150,7 @@ impl RecordParts<'_> {
         record.member("eventID", &self.event_id);
         record.member("eventName", &self.event_name);
         record.member("eventVersion", &Some("1.1"));
-        record.member("eventSource", &Some("aws:dynamodb"));
+        record.member("eventSource", &Some(self.origin.event_source()));
         record.member("awsRegion", &self.region);
         record.member("userIdentity", &self.identity);
         record.key("dynamodb");
@@ -135,7 +168,12 @@ impl RecordParts<'_> {
         change.item("Keys", &self.keys);
         change.item("NewImage", &self.new_image);
         change.item("OldImage", &self.old_image);
-        change.member("SequenceNumber", &self.sequence_number);
+        match self.origin {
+            Origin::Stream => change.member("SequenceNumber", &self.sequence_number),
+            Origin::Snapshot { read_at } => {
+                change.member("SequenceNumber", &Some(origin::micros(read_at).to_string()));
+            }
+        }
         change.member("SizeBytes", &self.size_bytes);
         change.member("StreamViewType", &self.view_type);
         change.close();

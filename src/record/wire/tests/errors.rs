@@ -176,6 +176,12 @@ fn unreadable_records_say_where_and_why() {
             Some(RecordReason::OtherService),
         ),
         (
+            r#"{"eventName":"INSERT","eventSource":"anabranch:snapshot","dynamodb":{"SequenceNumber":"99999999999999999"}}"#
+                .to_owned(),
+            "[0].dynamodb.SequenceNumber: the sequence number of a row of a snapshot is not a time in microseconds since 1970",
+            Some(RecordReason::BadReadTime),
+        ),
+        (
             format!(
                 r#"{{"eventName":"INSERT",{}}}"#,
                 change.replace("\"Keys\"", "\"StreamViewType\":\"ALL\",\"Keys\"")

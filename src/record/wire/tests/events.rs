@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        Cause, EventName, EventWriter, Kind, PayloadError, RawRecord, RecordParts, TumblingWindow, ViewType, split,
+        Cause, EventName, EventWriter, Kind, Origin, PayloadError, RawRecord, RecordParts, TumblingWindow, ViewType,
+        split,
         write::{Identity, ItemJson},
     },
     generate::{self, Layout},
@@ -256,6 +257,7 @@ prop_compose! {
     ) -> (RecordParts<'static>, String) {
         let item = |item| ItemJson::from_json(generate::json(&item, Layout::random(seed)));
         let parts = RecordParts {
+            origin: Origin::Stream,
             event_id: event_id.map(Into::into),
             event_name: Some(name.into()),
             region: region.map(Into::into),
