@@ -11,6 +11,8 @@ pub mod router;
 pub mod search;
 pub mod sink;
 pub mod source;
+#[cfg(feature = "template")]
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod view;

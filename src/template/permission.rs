@@ -1,0 +1,248 @@
+//! What a function may do: the statements of its role.
+
+use super::{Node, Place, Reference, Resource, Template};
+
+const STREAM: &[&str] =
+    &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+const READ: &[&str] =
+    &["dynamodb:GetItem", "dynamodb:Scan", "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:DescribeTable"];
+const WRITE: &[&str] = &["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"];
+const CRUD: &[&str] = &[
+    "dynamodb:GetItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:Scan",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:BatchGetItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:ConditionCheckItem",
+];
+
+/// SAM's policy templates that speak of what we look at: their actions, and the parameter that names the resource.
+const POLICY_TEMPLATES: [(&str, &[&str], &str); 6] = [
+    ("DynamoDBCrudPolicy", CRUD, "TableName"),
+    ("DynamoDBReadPolicy", READ, "TableName"),
+    ("DynamoDBWritePolicy", WRITE, "TableName"),
+    ("DynamoDBStreamReadPolicy", STREAM, "TableName"),
+    ("SQSSendMessagePolicy", &["sqs:SendMessage*"], "QueueName"),
+    ("SNSPublishMessagePolicy", &["sns:Publish"], "TopicName"),
+];
+
+/// The statements that a function's role is known to have.
+#[derive(Debug, Clone, Default)]
+pub struct Permissions {
+    /// They allow something; those that deny are left out, and make the list incomplete.
+    pub statements: Vec<Statement>,
+    /// Whether there is no other: every policy of the role was read.
+    pub is_complete: bool,
+}
+
+/// A statement that allows something.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Where it stands.
+    pub place: Place,
+    /// What it allows: `dynamodb:PutItem`, with `*` and `?` as in IAM.
+    pub actions: Vec<String>,
+    /// On what.
+    pub resources: Vec<Node>,
+}
+
+impl Statement {
+    /// Whether it allows an action.
+    pub fn allows(&self, action: &str) -> bool {
+        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
+    }
+
+    /// Whether it speaks of this resource: by reference, or by an ARN that has one.
+    pub fn names(&self, id: &str) -> bool {
+        self.resources.iter().any(|node| match node.reference() {
+            Some(reference) => &*reference.resource == id,
+            None => node.scalar().is_some_and(|scalar| {
+                scalar.text.contains(&format!("${{{id}}}")) || scalar.text.contains(&format!("${{{id}."))
+            }),
+        })
+    }
+}
+
+impl Permissions {
+    /// The statements that allow an action.
+    pub fn allowing<'a>(&'a self, action: &'a str) -> impl Iterator<Item = &'a Statement> {
+        self.statements.iter().filter(move |statement| statement.allows(action))
+    }
+
+    /// Whether an action is allowed on anything; nothing where that cannot be told.
+    pub fn allows(&self, action: &str) -> Option<bool> {
+        let found = self.allowing(action).next().is_some();
+        (found || self.is_complete).then_some(found)
+    }
+
+    pub(super) fn of(function: &Resource, properties: &Node, template: &Template) -> Self {
+        let mut found = Self { statements: Vec::new(), is_complete: !has_connectors(function, template) };
+        match (properties.get("Role"), function.is("AWS::Serverless::Function")) {
+            (Some(role), _) => match role.reference().and_then(|reference| template.target(reference)) {
+                Some(role) if role.is("AWS::IAM::Role") => found.role(role, template),
+                _ => found.is_complete = false,
+            },
+            (None, true) => found.generated_role(function, properties, template),
+            (None, false) => found.is_complete = false,
+        }
+        found
+    }
+
+    /// The role that SAM makes.
+    fn generated_role(&mut self, function: &Resource, properties: &Node, template: &Template) {
+        for policy in properties.get("Policies").map(Node::one_or_more).unwrap_or_default() {
+            self.sam_policy(policy);
+        }
+        for event in properties.get("Events").map(Node::entries).unwrap_or_default() {
+            if event.value.get("Type").and_then(Node::as_str) == Some("DynamoDB") {
+                let stream = event.value.at(&["Properties", "Stream"]);
+                self.allow(event.place, STREAM, stream.into_iter().cloned().collect());
+                self.destination(event.value.at(&["Properties", "DestinationConfig", "OnFailure"]));
+            }
+        }
+        self.attached(&format!("{}Role", function.id), template);
+    }
+
+    /// SAM lets the function write to the destination if its type is said.
+    fn destination(&mut self, on_failure: Option<&Node>) {
+        let Some(on_failure) = on_failure else { return };
+        let actions: &[&str] = match on_failure.get("Type").and_then(Node::as_str) {
+            Some("SQS") => &["sqs:SendMessage"],
+            Some("SNS") => &["sns:Publish"],
+            Some("S3") => &["s3:PutObject", "s3:GetObject", "s3:ListBucket"],
+            _ => return,
+        };
+        let destination = on_failure.get("Destination").cloned();
+        self.allow(on_failure.place, actions, destination.into_iter().collect());
+    }
+
+    fn role(&mut self, role: &Resource, template: &Template) {
+        for policy in role.properties.get("Policies").map(Node::one_or_more).unwrap_or_default() {
+            self.document(policy.get("PolicyDocument").unwrap_or(policy));
+        }
+        for managed in role.properties.get("ManagedPolicyArns").map(Node::one_or_more).unwrap_or_default() {
+            self.managed(managed, template);
+        }
+        self.attached(&role.id, template);
+    }
+
+    /// Policies that name the role, rather than the other way round.
+    fn attached(&mut self, role: &str, template: &Template) {
+        let names_it = |node: &Node| node.reference().is_some_and(|reference| &*reference.resource == role);
+        for resource in template.resources() {
+            let roles = resource.properties.get("Roles").or(resource.properties.get("RoleName"));
+            let policy =
+                matches!(&*resource.kind, "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy");
+            if policy && roles.map(Node::one_or_more).unwrap_or_default().iter().any(names_it) {
+                resource.properties.get("PolicyDocument").into_iter().for_each(|document| self.document(document));
+            }
+        }
+    }
+
+    fn sam_policy(&mut self, policy: &Node) {
+        if policy.get("Statement").is_some() {
+            return self.document(policy);
+        }
+        let [entry] = policy.entries() else { return self.managed_name(policy) };
+        match POLICY_TEMPLATES.iter().find(|(name, ..)| *name == &*entry.key) {
+            Some((_, actions, parameter)) => {
+                self.allow(policy.place, actions, entry.value.get(parameter).into_iter().cloned().collect());
+            }
+            None => self.is_complete = false,
+        }
+    }
+
+    fn managed(&mut self, policy: &Node, template: &Template) {
+        let of_template = policy.reference().and_then(|reference: &Reference| template.target(reference));
+        match of_template.and_then(|policy| policy.properties.get("PolicyDocument")) {
+            Some(document) => self.document(document),
+            None => self.managed_name(policy),
+        }
+    }
+
+    fn managed_name(&mut self, policy: &Node) {
+        let text = policy.scalar().map_or("", |scalar| &*scalar.text);
+        match text.rsplit('/').next().unwrap_or_default() {
+            "AWSLambdaBasicExecutionRole" | "AWSXRayDaemonWriteAccess" | "AWSLambdaVPCAccessExecutionRole" => {}
+            "AWSLambdaDynamoDBExecutionRole" => {
+                self.allow(policy.place, STREAM, vec![Node::text(policy.place, "*")]);
+            }
+            _ => self.is_complete = false,
+        }
+    }
+
+    fn document(&mut self, document: &Node) {
+        self.is_complete &= !document.is_unknown();
+        for statement in document.get("Statement").map(Node::one_or_more).unwrap_or_default() {
+            let allows = statement.get("Effect").and_then(Node::as_str).is_none_or(|effect| effect == "Allow");
+            let actions = statement.get("Action").map(Node::one_or_more).unwrap_or_default();
+            self.is_complete &= allows && !actions.is_empty() && !actions.iter().any(Node::is_unknown);
+            if allows {
+                let actions: Vec<&str> = actions.iter().filter_map(Node::as_str).collect();
+                let resources = statement.get("Resource").map(Node::one_or_more).unwrap_or_default();
+                self.allow(statement.place, &actions, resources.to_vec());
+            }
+        }
+    }
+
+    fn allow(&mut self, place: Place, actions: &[&str], resources: Vec<Node>) {
+        let actions = actions.iter().map(|&action| action.to_owned()).collect();
+        self.statements.push(Statement { place, actions, resources });
+    }
+}
+
+/// Connectors give permissions that are not written anywhere.
+fn has_connectors(function: &Resource, template: &Template) -> bool {
+    let connects = |resource: &Resource| {
+        resource.is("AWS::Serverless::Connector") || resource.properties.get("Connectors").is_some()
+    };
+    connects(function) || template.resources().iter().any(connects)
+}
+
+/// `*` and `?` as in IAM.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.find(['*', '?']) {
+        None => pattern == text,
+        Some(at) => {
+            let (start, rest) = pattern.split_at(at);
+            let Some(text) = text.strip_prefix(start) else { return false };
+            let behind = &rest[1..];
+            if rest.starts_with('?') {
+                return text.chars().next().is_some_and(|one| matches(behind, &text[one.len_utf8()..]));
+            }
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches(behind, &text[at..]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_match_as_in_iam() {
+        for (pattern, action, expected) in [
+            ("dynamodb:PutItem", "dynamodb:PutItem", true),
+            ("dynamodb:putitem", "dynamodb:PutItem", true),
+            ("dynamodb:*", "dynamodb:PutItem", true),
+            ("*", "dynamodb:PutItem", true),
+            ("dynamodb:*Item", "dynamodb:BatchWriteItem", true),
+            ("dynamodb:Pu?Item", "dynamodb:PutItem", true),
+            ("dynamodb:Put", "dynamodb:PutItem", false),
+            ("dynamodb:*Item", "dynamodb:Query", false),
+            ("dynamodb:PutItem?", "dynamodb:PutItem", false),
+            ("sqs:*", "dynamodb:PutItem", false),
+        ] {
+            let statement = Statement {
+                place: Place { line: 1, column: 1 },
+                actions: vec![pattern.to_owned()],
+                resources: Vec::new(),
+            };
+            assert_eq!(statement.allows(action), expected, "{pattern} {action}");
+        }
+    }
+}
