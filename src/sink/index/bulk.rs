@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{Stream, StreamExt, future::ready, stream};
@@ -16,6 +17,9 @@ use crate::sink::table::wait_after;
 
 /// How often an operation is sent if there is no deadline to end it.
 const MAX_ROUNDS: u32 = 12;
+
+/// Timers tick in milliseconds: a wait may end that much later.
+const TICK: Duration = Duration::from_millis(1);
 
 /// How large bulk requests may be, how many may be on their way, and until when.
 #[derive(Debug, Clone, Copy)]
@@ -155,7 +159,7 @@ impl Sending<'_> {
         for round in 1.. {
             let outcome = self.once(body).await;
             let wait = wait_after(round);
-            let last = round >= MAX_ROUNDS || self.until.is_some_and(|until| Instant::now() + wait >= until);
+            let last = round >= MAX_ROUNDS || self.until.is_some_and(|until| Instant::now() + wait + TICK >= until);
             match outcome {
                 Ok(failures) if failures.is_empty() => break,
                 Ok(failures) if last => {

@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::HashMap};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::super::{
-    DecodeError, DecodeReason, EventWriter, Image, Item, ItemJson, Number, RawRecord, RecordParts, Timestamp, de, find,
-    split,
+    DecodeError, DecodeReason, EventWriter, Image, Item, ItemJson, Number, Origin, RawRecord, RecordParts, Timestamp,
+    de, find, split,
 };
 
 /// Reads the attribute `a` of an item.
@@ -307,6 +307,7 @@ fn a_watched_attribute_is_the_same_attribute() {
     let mut event = EventWriter::new();
     for image in images {
         event.push(&RecordParts {
+            origin: Origin::Stream,
             event_id: Some("1".into()),
             event_name: Some("MODIFY".into()),
             region: Some("eu-west-1".into()),
