@@ -8,6 +8,8 @@ use super::{Origin, RawRecord, wire::micros};
 const SEQUENCE_DIGITS: usize = 40;
 /// Every generation of 32 bits has as many digits or fewer.
 const GENERATION_DIGITS: usize = 10;
+/// And every time of 64 bits.
+const SNAPSHOT_DIGITS: usize = 20;
 
 /// A place in the order of one item's states, as one string that sorts in that order.
 ///
@@ -51,7 +53,19 @@ impl Version {
 
     /// The version of a row read from the table itself, at a time in microseconds since 1970.
     pub fn snapshot(generation: u32, micros: u64) -> Self {
-        Self(format!("{generation:0GENERATION_DIGITS$}#s#{micros:020}"))
+        Self(format!("{generation:0GENERATION_DIGITS$}#s#{micros:0SNAPSHOT_DIGITS$}"))
+    }
+
+    /// A version as a sink has stored it, or none if it is no version.
+    pub fn parse(stored: &str) -> Option<Self> {
+        let (generation, place) = stored.split_at_checked(GENERATION_DIGITS)?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let known = match place.split_at_checked(3)? {
+            ("#s#", micros) => micros.len() == SNAPSHOT_DIGITS && digits(micros),
+            ("#t#", place) => place.rsplit_once('#').is_some_and(|(_, n)| n.len() == SEQUENCE_DIGITS && digits(n)),
+            _ => false,
+        };
+        (known && digits(generation)).then(|| Self(stored.to_owned()))
     }
 
     /// The same place in another generation.
@@ -114,6 +128,25 @@ mod tests {
     fn a_generation_is_raised_in_place() {
         assert_eq!(Version::stream(0, "label", "7").in_generation(12), Version::stream(12, "label", "7"));
         assert_eq!(Version::snapshot(3, 9).in_generation(u32::MAX), Version::snapshot(u32::MAX, 9));
+    }
+
+    #[test]
+    fn what_was_stored_is_read_and_nothing_else() {
+        for version in
+            [Version::stream(7, "2026-11-21T02:40:00.000", "9"), Version::stream(0, "", "1"), Version::snapshot(1, 2)]
+        {
+            assert_eq!(Version::parse(version.as_str()), Some(version));
+        }
+        for other in [
+            "",
+            "1",
+            "0000000000#t#label#7",
+            "0000000000#x#label#7",
+            "0000000000#s#2",
+            "é000000000#s#00000000000000000001",
+        ] {
+            assert_eq!(Version::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Why a change cannot be replicated.
 
-use crate::record::DecodeError;
+use std::sync::Arc;
+
+use crate::{record::DecodeError, sink::table::TableError};
 
 /// Why a change cannot be replicated, whatever the target. What the target says is a
 /// [`TableError`](crate::sink::table::TableError).
@@ -10,7 +12,30 @@ pub enum ReplicaError {
     /// The record does not say which item it is about.
     #[error("the record has no `Keys`, so that no row can be named; DynamoDB always sends them")]
     NoKeys,
-    /// The keys cannot be read.
-    #[error("the keys cannot be read")]
-    Keys(#[from] DecodeError),
+    /// The keys, or the mark of another replica, cannot be read.
+    #[error("the record's own attributes cannot be read")]
+    Unreadable(#[from] DecodeError),
+    /// The row has other keys than the item, so that it could not be found again.
+    #[error(
+        "the transformation for table `{table}` changes the key attribute `{attribute}`; leave keys as they are, \
+         or keep rows under other keys with a projection (`View::project`)"
+    )]
+    KeyChanged {
+        /// The target.
+        table: Arc<str>,
+        /// The key attribute.
+        attribute: String,
+    },
+    /// A row of a snapshot, whose item may be gone, and no way to find out.
+    #[error(
+        "table `{table}` cannot take rows of a snapshot: one whose item was deleted meanwhile would stay for ever; \
+         name the source (`Replica::reread`), or keep tombstones (`Replica::tombstones`)"
+    )]
+    NoSource {
+        /// The target.
+        table: Arc<str>,
+    },
+    /// A table failed while rows of a snapshot were swept.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }

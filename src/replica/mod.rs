@@ -1,21 +1,24 @@
 #![doc = include_str!("../docs/replica.md")]
 
 mod error;
+mod shape;
+mod snapshot;
 mod step;
+mod tombstones;
+mod write;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{marker::PhantomData, sync::Arc};
 
 pub use error::ReplicaError;
-use futures_util::{StreamExt, stream::BoxStream};
+use shape::Transform;
+pub use shape::{IntoRow, Shape};
 use step::Step;
+pub use tombstones::{TOMBSTONE_ATTRIBUTE, Tombstones, is_tombstone};
 
 use crate::{
-    handler::{Batch, Deadline, Failure, Handler, Outcome, Skip},
-    record::{Item, NewImage},
-    sink::table::{
-        DEFAULT_VERSION_ATTRIBUTE, Guard, Limits, RowWrite, Table, TableError, Written, by_row, write_guarded,
-        write_plain,
-    },
+    handler::{Batch, Handler, Outcome, Skip},
+    record::{Item, NewAndOldImages, NewImage, StreamView},
+    sink::table::{self, DEFAULT_VERSION_ATTRIBUTE, Table, TransactTable, by_row},
 };
 
 /// Guarded writes on their way at the same time, unless another number is chosen.
@@ -25,9 +28,6 @@ pub const DEFAULT_PLAIN_CONCURRENCY: usize = 4;
 
 /// As many records as Lambda delivers at most: the more of them, the more fold into one write.
 const WINDOW: usize = 10_000;
-/// How long before the deadline requests under way are given up, so that their records are still answered for.
-const MARGIN: Duration = Duration::from_millis(500);
-
 /// Keeps another table equal to the one whose changes it handles. See [the chapter](self) for what it promises.
 ///
 /// ```
@@ -49,10 +49,16 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Replica {
+pub struct Replica<V: StreamView = NewImage> {
     table: Arc<dyn Table>,
     mode: Mode,
+    transform: Option<Arc<Transform>>,
+    tombstones: Option<Tombstones>,
+    source: Option<Arc<dyn TransactTable>>,
+    ignores_expired: bool,
+    two_way: bool,
     concurrency: usize,
+    _view: PhantomData<fn() -> V>,
 }
 
 #[derive(Clone)]
@@ -69,8 +75,7 @@ impl Replica {
     /// At most [`DEFAULT_CONCURRENCY`] writes are on their way; versions are kept in the attribute
     /// [`DEFAULT_VERSION_ATTRIBUTE`].
     pub fn new(table: impl Table) -> Self {
-        let mode = Mode::Guarded(DEFAULT_VERSION_ATTRIBUTE.into());
-        Self { table: Arc::new(table), mode, concurrency: DEFAULT_CONCURRENCY }
+        Self::with(table, Mode::Guarded(DEFAULT_VERSION_ATTRIBUTE.into()), DEFAULT_CONCURRENCY)
     }
 
     /// Writes to `table` in batches of 25 without a guard: cheaper, exact copies, and right only as long as
@@ -78,7 +83,85 @@ impl Replica {
     ///
     /// At most [`DEFAULT_PLAIN_CONCURRENCY`] batches are on their way.
     pub fn plain(table: impl Table) -> Self {
-        Self { table: Arc::new(table), mode: Mode::Plain, concurrency: DEFAULT_PLAIN_CONCURRENCY }
+        Self::with(table, Mode::Plain, DEFAULT_PLAIN_CONCURRENCY)
+    }
+}
+
+impl Replica<NewAndOldImages> {
+    /// Writes to `table` under guard, where `table` is replicated back in the same way by a second function: what the one
+    /// has written, the other passes over. See [what two-way replication needs](self#two-way-replication).
+    ///
+    /// Takes both images, which tell a user's write from a replica's, and tombstones, without which nobody could tell whose
+    /// deletion it was that a record is about.
+    pub fn two_way(table: impl Table, tombstones: Tombstones) -> Self {
+        let mode = Mode::Guarded(DEFAULT_VERSION_ATTRIBUTE.into());
+        Self { two_way: true, tombstones: Some(tombstones), ..Self::with(table, mode, DEFAULT_CONCURRENCY) }
+    }
+}
+
+impl<V: StreamView> Replica<V> {
+    fn with(table: impl Table, mode: Mode, concurrency: usize) -> Self {
+        Self {
+            table: Arc::new(table),
+            mode,
+            transform: None,
+            tombstones: None,
+            source: None,
+            ignores_expired: false,
+            two_way: false,
+            concurrency,
+            _view: PhantomData,
+        }
+    }
+
+    /// Writes what a pure function makes of each item in place of the item: a row, or none if the target is not to have it.
+    ///
+    /// An item that is wanted no more is deleted from the target. Keys stay as they are; a row whose keys differ from
+    /// its item's is rejected. The function is called again when a record is delivered again.
+    ///
+    /// ```
+    /// use anabranch::{replica::Replica, sink::table::{Item, Memory, text}};
+    ///
+    /// let pets = Replica::new(Memory::new("Pets", ["PK", "SK"])).transform(|mut row: Item| {
+    ///     row.remove("vet");
+    ///     (row.get("entityType") == Some(&text("PET"))).then_some(row)
+    /// });
+    /// # let _: Replica = pets;
+    /// ```
+    #[must_use]
+    pub fn transform<R: IntoRow>(mut self, transform: impl Fn(table::Item) -> R + Send + Sync + 'static) -> Self {
+        self.transform = Some(Arc::new(move |row| transform(row).into_row()));
+        self
+    }
+
+    /// The same by a list of the usual changes.
+    #[must_use]
+    pub fn shape(self, shape: Shape) -> Self {
+        self.transform(move |row| shape.apply(row))
+    }
+
+    /// Leaves a tombstone where a row is deleted, so that nothing older can bring it back. Without effect in plain mode.
+    #[must_use]
+    pub fn tombstones(mut self, tombstones: Tombstones) -> Self {
+        self.tombstones = Some(tombstones);
+        self
+    }
+
+    /// Takes rows of a snapshot without tombstones: after they are written their items are read again, consistently, from
+    /// `source`, and rows whose items are gone are deleted. See [what that promises](self#snapshots).
+    ///
+    /// `source` is the table whose stream is replicated. Without effect if there are tombstones, and in plain mode.
+    #[must_use]
+    pub fn reread(mut self, source: impl TransactTable) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Keeps rows whose items the source's time to live has deleted: an archive. Those that a user deletes go all the same.
+    #[must_use]
+    pub fn ignore_expired(mut self) -> Self {
+        self.ignores_expired = true;
+        self
     }
 
     /// Says how many requests may be on their way at the same time; 0 counts as 1.
@@ -98,67 +181,22 @@ impl Replica {
         }
         self
     }
-
-    /// Writes the last change of each item. Answers with the items whose last change was rejected and that have
-    /// earlier ones: the latest that fits is to be written.
-    async fn write(&self, batch: &mut Batch<'_, Item, NewImage>, mut items: Vec<Vec<Step>>) -> Vec<Vec<Step>> {
-        let mut writes = Vec::with_capacity(items.len());
-        let mut tickets = Vec::with_capacity(items.len());
-        for item in &mut items {
-            let last = item.pop().expect("no item is without changes");
-            writes.push((last.write, last.version));
-            tickets.push(Some(last.ticket));
-        }
-        let mut rest = Vec::new();
-        let mut results = pin!(self.send(writes, batch.context().deadline));
-        while let Some((index, result)) = results.next().await {
-            let ticket = tickets[index].take().expect("one result per write");
-            let earlier = std::mem::take(&mut items[index]);
-            match result {
-                Err(error) if error.is_reject() => {
-                    batch.settle(ticket, Err::<(), _>(Failure::reject(error)));
-                    rest.extend((!earlier.is_empty()).then_some(earlier));
-                }
-                result => {
-                    let all = earlier.into_iter().map(|step| step.ticket).chain([ticket]);
-                    all.for_each(|ticket| batch.settle(ticket, verdict(&result)));
-                }
-            }
-        }
-        rest
-    }
-
-    fn send(
-        &self,
-        writes: Vec<(RowWrite, String)>,
-        deadline: Deadline,
-    ) -> BoxStream<'_, (usize, Result<Written, TableError>)> {
-        let limits = Limits { concurrency: self.concurrency, until: give_up(deadline).instant() };
-        match &self.mode {
-            Mode::Guarded(attribute) => {
-                let guard = |(write, version)| (write, Guard::new(Arc::clone(attribute), version));
-                let writes: Vec<_> = writes.into_iter().map(guard).collect();
-                write_guarded(&*self.table, writes, limits).boxed()
-            }
-            Mode::Plain => {
-                let writes = writes.into_iter().map(|(write, _)| write);
-                let results = write_plain(&*self.table, writes, limits);
-                results.map(|(index, result)| (index, result.map(|()| Written::Applied))).boxed()
-            }
-        }
-    }
 }
 
-impl Handler<Item, NewImage> for Replica {
-    async fn handle(&self, batch: &mut Batch<'_, Item, NewImage>) {
+impl<V: StreamView<New<Item> = Item>> Handler<Item, V> for Replica<V> {
+    async fn handle(&self, batch: &mut Batch<'_, Item, V>) {
         let mut steps = Vec::new();
         for admitted in batch.admit_all() {
-            match Step::of(admitted) {
+            match Step::of(self, admitted) {
                 Ok(step) => steps.push(step),
-                Err((ticket, error)) => batch.settle(ticket, Err::<(), _>(Failure::reject(error))),
+                Err((ticket, verdict)) => batch.settle(ticket, verdict),
             }
         }
-        let mut items = by_row(steps, |step| &step.write);
+        let items = by_row(steps, |step| &step.write).into_iter().map(Step::in_order);
+        let (idle, mut items): (Vec<_>, Vec<_>) = items.partition(|item| Step::is_idle(item));
+        for step in idle.into_iter().flatten() {
+            batch.settle(step.ticket, Outcome::Skipped(Skip::Filtered));
+        }
         while !items.is_empty() {
             items = self.write(batch, items).await;
         }
@@ -166,20 +204,5 @@ impl Handler<Item, NewImage> for Replica {
 
     fn window(&self) -> usize {
         WINDOW
-    }
-}
-
-fn verdict(result: &Result<Written, TableError>) -> Result<Outcome, Failure> {
-    match result {
-        Ok(Written::Applied) => Ok(Outcome::Applied),
-        Ok(Written::Stale) => Ok(Outcome::Skipped(Skip::Stale)),
-        Err(error) => Err(Failure::retry(error.clone())),
-    }
-}
-
-fn give_up(deadline: Deadline) -> Deadline {
-    match deadline.remaining() {
-        Some(left) => deadline.minus(MARGIN.min(left / 3)),
-        None => deadline,
     }
 }

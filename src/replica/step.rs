@@ -1,33 +1,138 @@
 //! One change of an item, as a write of its row.
 
-use super::ReplicaError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Mode, Replica, ReplicaError, TOMBSTONE_ATTRIBUTE, is_tombstone};
 use crate::{
-    handler::{Admitted, Ticket},
-    record::{Change, Item, NewImage},
-    sink::table::RowWrite,
+    handler::{Admitted, Failure, Outcome, Panicked, Skip, Ticket, Verdict},
+    record::{Cause, Change, DecodeError, Image, Item, Record, StreamView, Version},
+    sink::table::{self, RowWrite},
 };
 
 /// One change of an item, as a write of its row.
 pub(super) struct Step {
     pub(super) write: RowWrite,
-    pub(super) version: String,
+    pub(super) version: Version,
     pub(super) ticket: Ticket,
+    /// A new item that the target is not to have: by itself it asks for nothing, because there was nothing before it.
+    idle: bool,
 }
 
+/// What a record asks for: a write, or nothing.
+type Asked<T> = Result<T, Verdict>;
+
 impl Step {
-    /// The write that a change asks for.
-    pub(super) fn of(admitted: Admitted<Item, NewImage>) -> Result<Self, (Ticket, ReplicaError)> {
+    /// The write that a record asks for, or its verdict if it asks for none.
+    pub(super) fn of<V>(replica: &Replica<V>, admitted: Admitted<Item, V>) -> Result<Self, (Ticket, Verdict)>
+    where
+        V: StreamView<New<Item> = Item>,
+    {
         let Admitted { ticket, record, .. } = admitted;
+        let version = record.version();
+        match replica.asked(record) {
+            Ok((write, idle)) => Ok(Self { write, version, ticket, idle }),
+            Err(verdict) => Err((ticket, verdict)),
+        }
+    }
+
+    /// The steps of one item in the order of their versions, which is that of the stream; of duplicates the first.
+    pub(super) fn in_order(mut item: Vec<Self>) -> Vec<Self> {
+        item.sort_by(|a, b| a.version.cmp(&b.version));
+        item
+    }
+
+    /// Whether the only step of an item asks for nothing.
+    pub(super) fn is_idle(item: &[Self]) -> bool {
+        matches!(item, [step] if step.idle)
+    }
+}
+
+impl<V: StreamView<New<Item> = Item>> Replica<V> {
+    fn asked(&self, record: Record<Item, V>) -> Asked<(RowWrite, bool)> {
         let key = match record.keys().item() {
-            Ok(key) if key.is_empty() => return Err((ticket, ReplicaError::NoKeys)),
+            Ok(key) if key.is_empty() => return Err(reject(ReplicaError::NoKeys)),
             Ok(key) => key,
-            Err(error) => return Err((ticket, error.into())),
+            Err(error) => return Err(reject(error.into())),
         };
-        let version = record.version().into();
-        let write = match record.change {
-            Change::Insert { new: Item(row) } | Change::Modify { new: Item(row), .. } => RowWrite::put(key, row),
-            Change::Remove { .. } => RowWrite::delete(key),
+        self.pass_over(&record)?;
+        let new = matches!(record.change, Change::Insert { .. });
+        let row = match record.change {
+            Change::Insert { new: Item(row) } | Change::Modify { new: Item(row), .. } => self.row(&key, row)?,
+            Change::Remove { .. } => None,
         };
-        Ok(Self { write, version, ticket })
+        match row {
+            Some(row) => Ok((RowWrite::put(key, row), false)),
+            None => Ok((self.deleted(key), new && !self.ignores_expired)),
+        }
+    }
+
+    /// Records that are not for this target.
+    fn pass_over(&self, record: &Record<Item, V>) -> Asked<()> {
+        if self.ignores_expired && record.cause() == Cause::TimeToLive {
+            return Err(Ok(Outcome::Skipped(Skip::Filtered)));
+        }
+        if let Mode::Guarded(attribute) = &self.mode
+            && self.two_way
+            && is_echo(record, attribute).map_err(|error| reject(error.into()))?
+        {
+            return Err(Ok(Outcome::Skipped(Skip::Ignored)));
+        }
+        if record.origin().is_snapshot() && !self.takes_snapshots() {
+            return Err(Err(Failure::retry(ReplicaError::NoSource { table: self.table.name().into() })));
+        }
+        Ok(())
+    }
+
+    /// The row of an item, or none if the target is not to have it. A panic is this record's failure.
+    fn row(&self, key: &table::Item, item: table::Item) -> Asked<Option<table::Item>> {
+        if is_tombstone(&item) {
+            return Ok(None);
+        }
+        let Some(transform) = &self.transform else { return Ok(Some(item)) };
+        let row = catch_unwind(AssertUnwindSafe(|| transform(item)));
+        let Some(row) = row.unwrap_or_else(|_| Err(Failure::retry(Panicked))).map_err(Err)? else { return Ok(None) };
+        match key.iter().find(|(name, value)| row.get(*name) != Some(value)) {
+            None => Ok(Some(row)),
+            Some((attribute, _)) => {
+                Err(reject(ReplicaError::KeyChanged { table: self.table.name().into(), attribute: attribute.clone() }))
+            }
+        }
+    }
+
+    /// Whether the target is to have an item; if nobody can tell, it keeps what it has.
+    pub(super) fn wants(&self, key: &table::Item, item: table::Item) -> bool {
+        !matches!(self.row(key, item), Ok(None))
+    }
+
+    fn deleted(&self, key: table::Item) -> RowWrite {
+        match (&self.mode, &self.tombstones) {
+            (Mode::Guarded(_), Some(tombstones)) => {
+                let stone = tombstones.of(&key);
+                RowWrite::put(key, stone)
+            }
+            _ => RowWrite::delete(key),
+        }
+    }
+}
+
+fn reject(error: ReplicaError) -> Verdict {
+    Err(Failure::reject(error))
+}
+
+/// Whether the other replica of two wrote this, and no user of the table.
+///
+/// Each of its writes gives a row another version, and nobody else touches that attribute. A row that it deleted has become
+/// a tombstone before it goes.
+fn is_echo<V: StreamView>(record: &Record<Item, V>, attribute: &str) -> Result<bool, DecodeError> {
+    let find = |image: Option<Image<'_>>, name: &str| -> Result<Option<String>, DecodeError> {
+        Ok(image.map(|image| image.attribute(name)).transpose()?.flatten().map(Into::into))
+    };
+    let raw = record.raw();
+    match raw.new_image() {
+        None => Ok(find(raw.old_image(), TOMBSTONE_ATTRIBUTE)?.is_some()),
+        new => {
+            let written = find(new, attribute)?;
+            Ok(written.is_some() && written != find(raw.old_image(), attribute)?)
+        }
     }
 }

@@ -28,6 +28,7 @@ pub use read::{ViewReader, ViewRow};
 use share::Shares;
 pub use source::Source;
 
+pub use crate::sink::table::DEFAULT_EXPIRY_ATTRIBUTE;
 use crate::{
     handler::{Admitted, Batch, Deadline, Handler, Outcome, Skip, Ticket, Verdict},
     record::{self, FromImage, NewImage, Record, Version},
@@ -39,8 +40,6 @@ pub const DEFAULT_CONCURRENCY: usize = 8;
 /// How long the ledger remembers removed items, unless another time is chosen: a stream's retention is 24 hours, and
 /// records from a dead letter queue come up to 14 days later.
 pub const DEFAULT_TOMBSTONES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The attribute with the time at which a tombstone expires, unless another is chosen: seconds since 1970.
-pub const DEFAULT_EXPIRY_ATTRIBUTE: &str = "anabranchExpires";
 
 /// As many records as Lambda delivers at most: the more of them, the more fold into one write.
 const WINDOW: usize = 10_000;

@@ -7,6 +7,10 @@ use super::{AttributeValue, Item, RowWrite};
 /// The attribute in which rows carry their version, unless another is chosen.
 pub const DEFAULT_VERSION_ATTRIBUTE: &str = "anabranchVersion";
 
+/// The attribute in which a row that is to go by itself says when, unless another is chosen: seconds since 1970, for the
+/// table's time to live.
+pub const DEFAULT_EXPIRY_ATTRIBUTE: &str = "anabranchExpires";
+
 /// Lets a write through only if the stored row is of an older version.
 ///
 /// The rule, for puts and deletes alike: the row is not there, or it carries no version, or its version is a

@@ -47,7 +47,7 @@ pub use decimal::{Decimal, NotExact};
 pub use dynamodb::DynamoDb;
 pub use error::{Cause, TableError};
 pub use fold::by_row;
-pub use guard::{DEFAULT_VERSION_ATTRIBUTE, Guard};
+pub use guard::{DEFAULT_EXPIRY_ATTRIBUTE, DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub(crate) use key::canonical as canonical_number;
 pub use memory::{Fault, Memory, Operation};

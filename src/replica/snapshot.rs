@@ -1,0 +1,105 @@
+//! Rows of a snapshot: written, and taken back if their items are gone.
+//!
+//! A row that was read before its item was deleted may be written after the deletion was handled, and then nothing would
+//! ever delete it. So the source is asked once more when the row is there. If the item is there then, a deletion that is
+//! yet to come finds the row; if it is not, the row goes, unless a change of the stream has written it meanwhile.
+
+use std::{collections::HashMap, pin::pin, sync::Arc};
+
+use futures_util::StreamExt;
+
+use super::{Mode, Replica, ReplicaError};
+use crate::{
+    handler::Deadline,
+    record::{self, StreamView, Version},
+    sink::table::{
+        AttributeValue, Guard, Item, Limits, RowWrite, TableError, TransactTable, Written, read_many, write_guarded,
+    },
+};
+
+/// A row of a snapshot whose item may be gone.
+pub(super) struct Unconfirmed {
+    key: Item,
+    version: Version,
+}
+
+/// Whether a row's item was gone, and so the row is; nothing if taking it back was not started.
+type Confirmed = Option<Result<bool, TableError>>;
+
+impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
+    /// Whether a row of a snapshot can be told from one whose item is gone.
+    pub(super) fn takes_snapshots(&self) -> bool {
+        matches!(self.mode, Mode::Plain) || self.tombstones.is_some() || self.source.is_some()
+    }
+
+    /// What is to be confirmed of a write, if it is one of a snapshot.
+    pub(super) fn unconfirmed(&self, write: &RowWrite, version: &Version) -> Option<Unconfirmed> {
+        let asks = self.rereads().is_some() && version.is_snapshot() && write.row().is_some();
+        asks.then(|| Unconfirmed { key: write.key().clone(), version: version.clone() })
+    }
+
+    /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
+    fn rereads(&self) -> Option<(&dyn TransactTable, &Arc<str>)> {
+        match (&self.mode, &self.source, &self.tombstones) {
+            (Mode::Guarded(attribute), Some(source), None) => Some((&**source, attribute)),
+            _ => None,
+        }
+    }
+
+    /// Asks the source for the items of rows, and deletes those rows whose items it does not have or the target is not to
+    /// have. Behind a failure nothing more is started.
+    pub(super) async fn delete_what_is_gone(&self, rows: Vec<Unconfirmed>, limits: Limits) -> Vec<Confirmed> {
+        let Some((source, attribute)) = self.rereads().filter(|_| !rows.is_empty()) else { return Vec::new() };
+        let keys: Vec<_> = rows.iter().map(|row| row.key.clone()).collect();
+        let items = match read_many(source, &keys, limits).await {
+            Ok(items) => items,
+            Err(error) => return rows.iter().map(|_| Some(Err(error.clone()))).collect(),
+        };
+        let (mut confirmed, mut gone, mut deletes) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (Unconfirmed { key, version }, item)) in rows.into_iter().zip(items).enumerate() {
+            let there = item.is_some_and(|item| self.wants(&key, item));
+            confirmed.push(there.then_some(Ok(false)));
+            if !there {
+                gone.push(index);
+                deletes.push((RowWrite::delete(key), up_to(attribute, version.as_str())));
+            }
+        }
+        let mut results = pin!(write_guarded(&*self.table, deletes, limits));
+        while let Some((index, result)) = results.next().await {
+            confirmed[gone[index]] = Some(result.map(|_: Written| true));
+        }
+        confirmed
+    }
+
+    /// Deletes rows that a snapshot has brought and whose items are gone, after a backfill that did not get through without a
+    /// crash. `rows` are rows of the target, with at least `keys` and the version; those that a change of the stream has
+    /// written are passed over. Answers with how many rows had no item.
+    ///
+    /// A worker that crashes when it has written a row, and before it has asked for the item, leaves that row to nobody:
+    /// if its item is gone, the repeated slice does not find it. With tombstones, and in plain mode, this does nothing.
+    ///
+    /// # Errors
+    /// The first failure; to be called again with the same rows. [`ReplicaError::NoSource`] without [`reread`](Self::reread).
+    pub async fn sweep(&self, keys: &[&str], rows: impl IntoIterator<Item = Item>) -> Result<usize, ReplicaError> {
+        if !self.takes_snapshots() {
+            return Err(ReplicaError::NoSource { table: self.table.name().into() });
+        }
+        let Some((_, attribute)) = self.rereads() else { return Ok(0) };
+        let snapshot = |row: Item| {
+            let Some(AttributeValue::S(version)) = row.get(&**attribute) else { return None };
+            let version = Version::parse(version).filter(Version::is_snapshot)?;
+            let key = keys.iter().map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
+            Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version })
+        };
+        let rows: Vec<_> = rows.into_iter().filter_map(snapshot).collect();
+        let confirmed = self.delete_what_is_gone(rows, self.limits(Deadline::NEVER)).await;
+        let gone = confirmed.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
+        Ok(gone.into_iter().filter(|gone| *gone).count())
+    }
+}
+
+/// Lets through what gives way to anything later than a version: the version itself too.
+fn up_to(attribute: &Arc<str>, version: &str) -> Guard {
+    // No version begins with another one, so nothing stands between.
+    Guard::new(Arc::clone(attribute), format!("{version}~"))
+}

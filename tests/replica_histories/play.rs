@@ -1,0 +1,288 @@
+//! A table, its stream, workers of the stream, and a backfill beside them.
+
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anabranch::{
+    dispatch::{BatchReport, Dispatcher},
+    handler::{Context, HandlerExt},
+    record::NewImage,
+    replica::{Replica, Tombstones, is_tombstone},
+    router::Router,
+    sink::table::{AttributeValue, Item, Memory, RowWrite, Table, item, text},
+};
+
+use crate::staged::{Fate, Fates, Gate, Staged, done, drive};
+
+const ITEMS: usize = 3;
+const LIVE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/2026-11-21T00:00:00.000";
+
+/// Of what kind the replicas of a history are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// Tombstones, or deletes at once and snapshots that are read again.
+    pub(crate) tombstones: bool,
+    /// Only some items are wanted.
+    pub(crate) filtered: bool,
+    /// One target, or two.
+    pub(crate) targets: usize,
+}
+
+type Work = Pin<Box<dyn Future<Output = BatchReport> + Send>>;
+
+/// An invocation that stands still: it may go on at any time, or never.
+pub(crate) struct Worker {
+    work: Work,
+    gate: Gate,
+    page: bool,
+}
+
+/// Rows as a scan has found them.
+#[derive(Debug, Clone)]
+struct Page {
+    rows: Vec<(usize, u64)>,
+    read_at: usize,
+}
+
+/// The table, its stream and its replicas.
+pub(crate) struct World {
+    kind: Kind,
+    source: Arc<Memory>,
+    targets: Vec<Arc<Memory>>,
+    fates: Fates,
+    /// Records of the stream.
+    stream: Vec<String>,
+    /// Where the event source mapping stands.
+    checkpoint: usize,
+    now: usize,
+    pages: Vec<Page>,
+    standing: Vec<Worker>,
+    /// Whether a page was begun and never finished: what was read again may be another.
+    given_up: bool,
+}
+
+impl World {
+    /// A table with some items of which its stream knows nothing.
+    pub(crate) fn new(kind: Kind, initial: &[usize], fates: impl FnMut() -> Fate + Send + 'static) -> Self {
+        let target = |name| Arc::new(Memory::new(name, ["PK"]));
+        let world = Self {
+            kind,
+            source: Arc::new(Memory::new("Source", ["PK"])),
+            targets: ["First", "Second"].map(target).into_iter().take(kind.targets).collect(),
+            fates: Arc::new(Mutex::new(fates)),
+            stream: Vec::new(),
+            checkpoint: 0,
+            now: 0,
+            pages: Vec::new(),
+            standing: Vec::new(),
+            given_up: false,
+        };
+        initial.iter().for_each(|n| world.put(*n, 1_000 + *n as u64));
+        world
+    }
+
+    fn put(&self, n: usize, value: u64) {
+        let row = row(n, value);
+        done(self.source.write_batch(&[RowWrite::put(key(n), row)])).expect("a row that fits");
+    }
+
+    /// A user writes an item, or deletes it; nothing happens if it is not there.
+    pub(crate) fn change(&mut self, n: usize, value: Option<u64>) {
+        let existed = rows(&self.source).contains_key(&n);
+        let name = match (existed, value) {
+            (false, None) => return,
+            (false, Some(_)) => "INSERT",
+            (true, Some(_)) => "MODIFY",
+            (true, None) => "REMOVE",
+        };
+        match value {
+            Some(value) => self.put(n, value),
+            None => _ = done(self.source.write_batch(&[RowWrite::delete(key(n))])).expect("a key that fits"),
+        }
+        let image = value.map(|value| format!(r#""NewImage":{},"#, image(n, value))).unwrap_or_default();
+        let sequence = self.stream.len() + 1;
+        self.stream.push(format!(
+            r#"{{"eventName":"{name}","eventSource":"aws:dynamodb","dynamodb":{{"Keys":{{"PK":{{"S":"{n}"}}}},{image}"SequenceNumber":"{sequence}"}},"eventSourceARN":"{LIVE}"}}"#
+        ));
+    }
+
+    /// What the table's users have changed so far.
+    pub(crate) fn changes(&self) -> usize {
+        self.stream.len()
+    }
+
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        self.checkpoint == self.stream.len() && self.pages.is_empty()
+    }
+
+    /// Lambda delivers the next `size` records, those at `twice` two times. One that still stands is timed out.
+    pub(crate) fn deliver(&mut self, size: usize, twice: Option<usize>) {
+        let (from, end) = (self.checkpoint, self.stream.len().min(self.checkpoint + size));
+        let mut order: Vec<usize> = (from..end).collect();
+        order.extend(twice.map(|n| from + n % size).filter(|n| *n < end));
+        if let Some(report) = self.run(&self.batch(&order), false) {
+            self.checkpoint = report.unfinished.map_or(end, |unfinished| order[unfinished.position].min(end));
+        }
+    }
+
+    /// Records that were delivered before come once more: to a late worker, or, where that would do harm, from there on.
+    pub(crate) fn replay(&mut self, from: usize, size: usize) {
+        let from = from % (self.checkpoint + 1);
+        if self.kind.tombstones {
+            let order: Vec<usize> = (from..self.checkpoint.min(from + size)).collect();
+            self.run(&self.batch(&order), false);
+        } else {
+            self.checkpoint = from;
+        }
+    }
+
+    /// A scan reads the table as it is now.
+    pub(crate) fn read_page(&mut self) {
+        self.now += 1;
+        self.pages.push(Page { rows: rows(&self.source).into_iter().collect(), read_at: self.now });
+    }
+
+    /// Rows that were read at some time reach the replicas; if that fails, they come once more, or are read once more.
+    pub(crate) fn apply_page(&mut self, n: usize, again: bool) {
+        if self.pages.is_empty() {
+            return;
+        }
+        let page = self.pages.swap_remove(n % self.pages.len());
+        let payload: Vec<_> = page.rows.iter().map(|(n, value)| snapshot(*n, *value, page.read_at)).collect();
+        match self.run(&payload, true) {
+            Some(BatchReport { unfinished: None, .. }) => {}
+            Some(_) if again => self.pages.push(page),
+            failed => {
+                self.given_up |= failed.is_some();
+                self.read_page();
+            }
+        }
+    }
+
+    /// One that stands still goes on; nobody listens to it any more.
+    pub(crate) fn resume(&mut self, n: usize) {
+        if self.standing.is_empty() {
+            return;
+        }
+        let mut worker = self.standing.swap_remove(n % self.standing.len());
+        worker.gate.open();
+        let report = drive(worker.work.as_mut()).expect("a worker that goes on stands still no more");
+        self.given_up |= worker.page && report.unfinished.is_some();
+    }
+
+    /// One that stands still is gone.
+    pub(crate) fn crash(&mut self, n: usize) {
+        if !self.standing.is_empty() {
+            self.given_up |= self.standing.swap_remove(n % self.standing.len()).page;
+        }
+    }
+
+    pub(crate) fn standing(&self) -> usize {
+        self.standing.len()
+    }
+
+    fn batch(&self, order: &[usize]) -> Vec<String> {
+        order.iter().map(|n| self.stream[*n].clone()).collect()
+    }
+
+    /// An invocation: its answer, or none if it stands still.
+    fn run(&mut self, records: &[String], page: bool) -> Option<BatchReport> {
+        let payload = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let gate = Gate::default();
+        let dispatcher = self.dispatcher(&gate);
+        let mut work: Work =
+            Box::pin(async move { dispatcher.dispatch(payload, &Context::default()).await.expect("a stream event") });
+        let report = drive(work.as_mut());
+        if report.is_none() && (page || self.kind.tombstones) {
+            self.standing.push(Worker { work, gate, page });
+        }
+        report
+    }
+
+    fn replica(&self, target: &Arc<Memory>, gate: &Gate) -> Replica {
+        let staged =
+            |table: &Arc<Memory>| Staged { table: table.clone(), fates: self.fates.clone(), gate: gate.clone() };
+        let replica = Replica::new(staged(target));
+        let replica = match self.kind.tombstones {
+            true => replica.tombstones(Tombstones::keep(Duration::from_secs(7 * 24 * 60 * 60))),
+            false => replica.reread(staged(&self.source)),
+        };
+        if self.kind.filtered { replica.transform(wanted) } else { replica }
+    }
+
+    fn dispatcher(&self, gate: &Gate) -> Dispatcher {
+        let router = Router::<NewImage>::new();
+        Dispatcher::new(match self.targets.as_slice() {
+            [first, second] => router.every(self.replica(first, gate).and(self.replica(second, gate))),
+            [first, ..] => router.every(self.replica(first, gate)),
+            [] => router,
+        })
+    }
+
+    /// A backfill that has given up on a page sweeps up behind itself.
+    pub(crate) fn sweep(&self) {
+        for target in self.targets.iter().filter(|_| self.given_up) {
+            done(self.replica(target, &Gate::default()).sweep(&["PK"], target.rows())).expect("nothing fails any more");
+        }
+    }
+
+    pub(crate) fn check(&self) {
+        let mut expected = rows(&self.source);
+        expected.retain(|_, value| !self.kind.filtered || wants(*value));
+        for target in &self.targets {
+            assert_eq!(rows(target), expected, "replica (left) = table (right), of {:?}", self.kind);
+        }
+    }
+}
+
+/// What a filtered replica wants.
+fn wanted(row: Item) -> Option<Item> {
+    value(&row).filter(|value| wants(*value)).map(|_| row)
+}
+
+fn wants(value: u64) -> bool {
+    !value.is_multiple_of(3)
+}
+
+fn key(n: usize) -> Item {
+    item([("PK", text(n.to_string()))])
+}
+
+fn row(n: usize, value: u64) -> Item {
+    item([("PK", text(n.to_string())), ("value", AttributeValue::N(value.to_string()))])
+}
+
+fn image(n: usize, value: u64) -> String {
+    format!(r#"{{"PK":{{"S":"{n}"}},"value":{{"N":"{value}"}}}}"#)
+}
+
+fn snapshot(n: usize, value: u64, read_at: usize) -> String {
+    let image = image(n, value);
+    format!(
+        r#"{{"eventName":"INSERT","eventSource":"anabranch:snapshot","dynamodb":{{"Keys":{{"PK":{{"S":"{n}"}}}},"NewImage":{image},"SequenceNumber":"{read_at}"}}}}"#
+    )
+}
+
+fn value(row: &Item) -> Option<u64> {
+    let AttributeValue::N(value) = row.get("value")? else { return None };
+    value.parse().ok()
+}
+
+/// The items of a table.
+fn rows(table: &Memory) -> BTreeMap<usize, u64> {
+    let rows = table.rows();
+    let pair = |row: &Item| {
+        let AttributeValue::S(key) = &row["PK"] else { panic!("a string key") };
+        (key.parse().expect("a small number"), value(row).expect("a row with a value"))
+    };
+    rows.iter().filter(|row| !is_tombstone(row)).map(pair).collect()
+}
+
+/// How many items there may be.
+pub(crate) fn items() -> usize {
+    ITEMS
+}
