@@ -18,6 +18,7 @@ mod image;
 mod lane;
 mod members;
 mod number;
+mod page;
 mod path;
 mod raw;
 mod recover;
@@ -39,6 +40,7 @@ pub use self::{
     error::{DecodeError, DecodeReason, Kind, PayloadError, RecordError, RecordReason},
     exact::{Item, Number},
     image::{FromImage, Image, Part, RawImage},
+    page::{PageBody, PageError},
     raw::{Cause, EventName, RawRecord, ViewType},
     split::{Split, split},
     timestamp::Timestamp,
