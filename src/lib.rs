@@ -1,5 +1,7 @@
 #![doc = include_str!("docs/front.md")]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod dispatch;
 pub mod docs;
 pub mod handler;
@@ -8,6 +10,8 @@ pub mod notify;
 pub mod record;
 pub mod replica;
 pub mod router;
+#[cfg(feature = "dynamodb")]
+pub mod scan;
 pub mod search;
 pub mod sink;
 pub mod source;

@@ -17,6 +17,6 @@ pub use typed::Record;
 pub use version::Version;
 pub use view::{KeysOnly, NewAndOldImages, NewImage, NotInView, OldImage, StreamView, Supplies};
 pub use wire::{
-    Cause, DecodeError, EventName, FromImage, Image, Item, Number, Origin, Part, PayloadError, RawImage, RawRecord,
-    RecordError, Split, Timestamp, TumblingWindow, UnreadableRecord, ViewType, split,
+    Cause, DecodeError, EventName, FromImage, Image, Item, Number, Origin, PageBody, PageError, Part, PayloadError,
+    RawImage, RawRecord, RecordError, Split, Timestamp, TumblingWindow, UnreadableRecord, ViewType, split,
 };

@@ -12,8 +12,6 @@
 //! | [`Publisher`](publisher::Publisher) | [`Memory`](publisher::Memory), [`JsonLines`](publisher::JsonLines), `Sns` (feature `sns`) |
 //! | [`Table`](table::Table), [`TransactTable`](table::TransactTable) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
 
-#[cfg(feature = "aws")]
-pub mod aws;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod dead_letter;
@@ -22,3 +20,6 @@ pub mod ledger;
 mod lines;
 pub mod publisher;
 pub mod table;
+
+#[cfg(feature = "aws")]
+pub use crate::aws;

@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{de, error::DecodeError, find, path, span::Span};
 
-/// Which part of a record an image is.
+/// Which part of a record, or of a page of items, an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Part {
@@ -17,20 +17,30 @@ pub enum Part {
     NewImage,
     /// The item before the change.
     OldImage,
+    /// An item of a page of a scan or a query.
+    Item,
+    /// Where the page after this one begins.
+    LastKey,
 }
 
 impl Part {
-    /// The name in an event: `Keys`, `NewImage` or `OldImage`.
+    /// The name on the wire: `Keys`, `NewImage`, `OldImage`, `Items` or `LastEvaluatedKey`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Keys => "Keys",
             Self::NewImage => "NewImage",
             Self::OldImage => "OldImage",
+            Self::Item => "Items",
+            Self::LastKey => "LastEvaluatedKey",
         }
     }
 
     pub(super) fn path(self, position: u32) -> String {
-        format!("Records[{position}].dynamodb.{}", self.name())
+        match self {
+            Self::Item => format!("Items[{position}]"),
+            Self::LastKey => self.name().to_owned(),
+            _ => format!("Records[{position}].dynamodb.{}", self.name()),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod lane;
 mod members;
 mod number;
 mod origin;
+mod page;
 mod path;
 mod raw;
 mod recover;
@@ -43,6 +44,7 @@ pub use self::{
     exact::{Item, Number},
     image::{FromImage, Image, Part, RawImage},
     origin::Origin,
+    page::{PageBody, PageError},
     raw::{Cause, EventName, RawRecord, ViewType},
     split::{Split, split},
     timestamp::Timestamp,

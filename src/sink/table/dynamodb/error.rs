@@ -5,9 +5,9 @@ use std::{error::Error, sync::Arc};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::sink::{
-    aws::AwsFailure,
-    table::{TableError, Written},
+use crate::{
+    aws::{AwsFailure, FailureKind},
+    sink::table::{TableError, Written},
 };
 
 /// The outcome of a guarded write: a failed condition means that the stored row is as new.
@@ -36,23 +36,17 @@ where
 /// Only what the service says of the row itself is a reject; what is not known may pass.
 fn classify(table: Arc<str>, failure: AwsFailure) -> TableError {
     let too_large = failure.message.contains("size has exceeded");
-    let code = failure.code.clone().unwrap_or_default();
+    let collection_full = failure.code.as_deref() == Some("ItemCollectionSizeLimitExceededException");
+    let kind = failure.kind();
     let source = Arc::new(failure);
-    match code.as_str() {
-        "ValidationException" if too_large => TableError::TooLarge { table, source },
-        "ValidationException" | "ItemCollectionSizeLimitExceededException" => TableError::Refused { table, source },
-        "ResourceNotFoundException" => TableError::NoSuchTable { table, source },
-        "AccessDeniedException"
-        | "UnrecognizedClientException"
-        | "InvalidSignatureException"
-        | "MissingAuthenticationTokenException"
-        | "ExpiredTokenException" => TableError::Denied { table, source },
-        "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "LimitExceededException" => TableError::Throttled { table, source },
-        _ => TableError::Failed { table, source },
+    match kind {
+        FailureKind::Invalid if too_large => TableError::TooLarge { table, source },
+        FailureKind::Invalid => TableError::Refused { table, source },
+        FailureKind::Missing => TableError::NoSuchTable { table, source },
+        FailureKind::Denied => TableError::Denied { table, source },
+        FailureKind::Throttled => TableError::Throttled { table, source },
+        FailureKind::Other if collection_full => TableError::Refused { table, source },
+        FailureKind::Other => TableError::Failed { table, source },
     }
 }
 

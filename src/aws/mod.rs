@@ -10,3 +10,5 @@ pub(crate) mod double;
 pub(crate) use config::{behavior, retries, timeouts};
 pub use config::{defaults, load};
 pub use failure::AwsFailure;
+#[cfg(feature = "dynamodb")]
+pub(crate) use failure::FailureKind;

@@ -40,6 +40,18 @@ impl AwsFailure {
         }
     }
 
+    /// What kind of failure it is, as far as its code says.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn kind(&self) -> FailureKind {
+        FailureKind::of(self.code.as_deref().unwrap_or_default())
+    }
+
+    /// A failure on this side of the wire.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn without_answer(message: &str) -> Self {
+        Self { status: None, code: None, message: message.to_owned(), request_id: None }
+    }
+
     /// One entry's failure within an answer that was a success as a whole.
     #[cfg(any(feature = "sqs", feature = "sns"))]
     pub(crate) fn of_entry(code: &str, message: Option<&str>) -> Self {
@@ -48,6 +60,44 @@ impl AwsFailure {
             code: Some(code.to_owned()),
             message: message.unwrap_or("no message").to_owned(),
             request_id: None,
+        }
+    }
+}
+
+/// What DynamoDB's error codes have in common.
+#[cfg(feature = "dynamodb")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Too much is asked for at once.
+    Throttled,
+    /// The credentials are missing, expired, or do not allow the action.
+    Denied,
+    /// There is no such table or index.
+    Missing,
+    /// The request itself is wrong.
+    Invalid,
+    /// Anything else: it may pass.
+    Other,
+}
+
+#[cfg(feature = "dynamodb")]
+impl FailureKind {
+    /// What a code means.
+    pub(crate) fn of(code: &str) -> Self {
+        match code {
+            "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "LimitExceededException" => Self::Throttled,
+            "AccessDeniedException"
+            | "UnrecognizedClientException"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationTokenException"
+            | "ExpiredTokenException" => Self::Denied,
+            "ResourceNotFoundException" => Self::Missing,
+            "ValidationException" => Self::Invalid,
+            _ => Self::Other,
         }
     }
 }

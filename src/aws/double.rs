@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use aws_config::{Region, SdkConfig};
@@ -25,8 +26,16 @@ pub(crate) fn error(status: u16, code: &str, message: &str) -> Answer {
 /// A configuration whose clients ask `answer` instead of the network.
 ///
 /// `answer` gets the operation's name and the request's body.
-pub(crate) async fn config(mut answer: impl FnMut(&str, Value) -> Answer + Send + 'static) -> SdkConfig {
-    http(move |target, body| {
+pub(crate) async fn config(answer: impl FnMut(&str, Value) -> Answer + Send + 'static) -> SdkConfig {
+    slow_config(Duration::ZERO, answer).await
+}
+
+/// The same, with answers that take their time.
+pub(crate) async fn slow_config(
+    latency: Duration,
+    mut answer: impl FnMut(&str, Value) -> Answer + Send + 'static,
+) -> SdkConfig {
+    http(latency, move |target, body| {
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = serde_json::from_slice(body).expect("requests are JSON");
         let (status, answer) = answer(operation, body);
@@ -42,7 +51,7 @@ pub(crate) async fn config(mut answer: impl FnMut(&str, Value) -> Answer + Send 
 pub(crate) async fn query_config(
     mut answer: impl FnMut(&[(String, String)]) -> (u16, String) + Send + 'static,
 ) -> SdkConfig {
-    http(move |_, body| answer(&form(body))).await
+    http(Duration::ZERO, move |_, body| answer(&form(body))).await
 }
 
 #[cfg(feature = "sns")]
@@ -69,8 +78,8 @@ fn unescape(text: &str) -> String {
     String::from_utf8(plain).expect("forms are UTF-8")
 }
 
-async fn http(answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static) -> SdkConfig {
-    let connector = SharedHttpConnector::new(Double(Arc::new(Mutex::new(answer))));
+async fn http(latency: Duration, answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static) -> SdkConfig {
+    let connector = SharedHttpConnector::new(Double { latency, answer: Arc::new(Mutex::new(answer)) });
     super::defaults()
         .region(Region::new("eu-central-1"))
         .test_credentials()
@@ -79,7 +88,10 @@ async fn http(answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static)
         .await
 }
 
-struct Double<F>(Arc<Mutex<F>>);
+struct Double<F> {
+    latency: Duration,
+    answer: Arc<Mutex<F>>,
+}
 
 impl<F> fmt::Debug for Double<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,10 +103,16 @@ impl<F: FnMut(&str, &[u8]) -> (u16, String) + Send> HttpConnector for Double<F> 
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let body = request.body().bytes().expect("requests are held in memory");
-        let (status, answer) = self.0.lock().unwrap()(target, body);
+        let (status, answer) = self.answer.lock().unwrap()(target, body);
         let status = status.try_into().expect("a valid status");
         let mut response = HttpResponse::new(status, SdkBody::from(answer));
         response.headers_mut().insert("x-amzn-requestid", "REQ-1");
-        HttpConnectorFuture::ready(Ok(response))
+        let latency = self.latency;
+        HttpConnectorFuture::new(async move {
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            Ok(response)
+        })
     }
 }
