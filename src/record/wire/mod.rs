@@ -29,6 +29,7 @@ mod template;
 mod text;
 mod timestamp;
 mod unreadable;
+pub(crate) mod walk;
 mod window;
 mod write;
 
