@@ -7,6 +7,7 @@ pub mod docs;
 pub mod handler;
 pub mod idempotency;
 pub mod notify;
+pub mod pattern;
 pub mod record;
 pub mod replica;
 pub mod router;

@@ -31,6 +31,7 @@ mod template;
 mod text;
 mod timestamp;
 mod unreadable;
+pub(crate) mod walk;
 mod watch;
 mod window;
 mod write;

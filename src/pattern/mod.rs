@@ -1,0 +1,20 @@
+//! Filter patterns: which records of a stream reach a function.
+
+mod criteria;
+mod decimal;
+mod error;
+mod json;
+mod marks;
+mod operator;
+mod parse;
+mod program;
+mod scan;
+mod shape;
+mod warning;
+
+#[cfg(test)]
+mod tests;
+
+pub use criteria::{FilterCriteria, Pattern};
+pub use error::{FilterError, MAX_CHARACTERS, NotARecord, PatternError, PatternReason};
+pub use warning::{Trap, Warning};

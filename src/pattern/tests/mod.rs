@@ -1,0 +1,5 @@
+//! Every operator on every kind of value, statement by statement of what AWS does.
+
+mod operators;
+mod rejected;
+mod traps;

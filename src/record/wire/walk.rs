@@ -1,0 +1,107 @@
+//! What a room above needs to walk a record's JSON by itself: values are skipped by their structure, texts read where they stand.
+
+use std::{borrow::Cow, str};
+
+use super::{
+    scan::{number_length, plain_string, skip_space, string_length},
+    skip, text,
+};
+
+/// The content of a JSON string as it stands, between its quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawText<'a> {
+    pub(crate) content: &'a [u8],
+    /// Whether there is an escape in it.
+    pub(crate) escaped: bool,
+}
+
+impl<'a> RawText<'a> {
+    /// The text itself, or nothing if an escape is broken, a surrogate stands alone, or the bytes are no UTF-8.
+    pub(crate) fn resolve(self) -> Option<Cow<'a, str>> {
+        text::unescape(str::from_utf8(self.content).ok()?)
+    }
+}
+
+/// The rest without JSON whitespace at its front.
+#[inline(always)]
+pub(crate) fn past_space(rest: &[u8]) -> &[u8] {
+    skip_space(rest)
+}
+
+/// From behind an opening quote: the content of the string, and what follows its closing quote.
+#[inline(always)]
+pub(crate) fn string(rest: &[u8]) -> Option<(RawText<'_>, &[u8])> {
+    match plain_string(rest) {
+        Some((content, after)) => Some((RawText { content, escaped: false }, &after[1..])),
+        None => odd_string(rest),
+    }
+}
+
+#[inline(never)]
+fn odd_string(rest: &[u8]) -> Option<(RawText<'_>, &[u8])> {
+    let length = string_length(rest)?;
+    let (content, after) = rest.split_at(length.bytes);
+    Some((RawText { content, escaped: length.escaped }, &after[1..]))
+}
+
+/// The bytes that a number is made of, and what follows them. They may be no number all the same.
+pub(crate) fn number(rest: &[u8]) -> (&[u8], &[u8]) {
+    rest.split_at(number_length(rest))
+}
+
+/// What follows the value that `rest` begins with, or nothing if the value is broken or nested too deep.
+///
+/// Every JSON value is skipped; attribute values and items fastest.
+#[inline(always)]
+pub(crate) fn skip_value(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'"', content @ ..] => string(content).map(|(_, after)| after),
+        [b'{', b'"', _, b'"', ..] | [b'{', b'"', _, b'S', b'"', ..] => skip::attribute(rest),
+        [b'{', b'"', b'B', b'O', b'O', b'L', b'"', ..] | [b'{', b'"', b'N', b'U', b'L', b'L', b'"', ..] => {
+            skip::attribute(rest)
+        }
+        [b'{', item @ ..] => skip::item(item),
+        _ => skip::value(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_all_kinds_are_skipped() {
+        for text in [
+            r#""plain""#,
+            r#""with \" escape""#,
+            "12.5e3",
+            "null",
+            "[1,[2,{}]]",
+            "{}",
+            r#"{"S":"x"}"#,
+            r#"{"SS":["x","y"]}"#,
+            r#"{"BOOL":true}"#,
+            r#"{"NULL":true}"#,
+            r#"{"PK":{"S":"x"},"SK":{"N":"1"}}"#,
+            r#"{"M":{"a":{"L":[{"N":"1"}]}}}"#,
+            r#"{ "a" : [ 1 ] }"#,
+        ] {
+            assert_eq!(skip_value(format!("{text},rest").as_bytes()), Some(b",rest".as_slice()), "{text}");
+        }
+        for text in ["", "\"", "{\"S\":\"x\"", "[1,]", "x"] {
+            assert_eq!(skip_value(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_where_they_stand() {
+        let (text, after) = string(br#"plain","next""#).unwrap();
+        assert_eq!((text.content, text.escaped, after), (b"plain".as_slice(), false, br#","next""#.as_slice()));
+        let (text, _) = string(br#"a\u00e9\"b""#).unwrap();
+        assert!(text.escaped);
+        assert_eq!(text.resolve().as_deref(), Some("a\u{e9}\"b"));
+        assert_eq!(string(br"\ud800" as &[u8]).map(|_| ()), None);
+        assert_eq!(RawText { content: b"\xff", escaped: false }.resolve(), None);
+        assert_eq!(RawText { content: br"\ud800", escaped: true }.resolve(), None);
+    }
+}
