@@ -24,9 +24,9 @@ const LEDGER: &str = "Ledger";
 async fn conforms() -> Result<(), EmbeddedError> {
     let embedded = Embedded::start().await?;
     embedded.create_ledger(LEDGER).await?;
-    for effect in ["welcome", "farewell"] {
-        conformance::ledger(&DynamoDb::new(embedded.dynamodb(), LEDGER, effect)).await;
-    }
+    let ledger = |effect| DynamoDb::new(embedded.dynamodb(), LEDGER, effect);
+    conformance::ledger(&ledger("welcome")).await;
+    conformance::ledger(&ledger("farewell").one_by_one()).await;
     embedded.stop().await
 }
 
