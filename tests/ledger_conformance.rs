@@ -16,34 +16,24 @@ use anabranch::{
     },
     testing::embedded::{Embedded, EmbeddedError},
 };
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use serde_json::json;
 
 const LEDGER: &str = "Ledger";
 
-async fn create_ledger(embedded: &Embedded) {
-    let id = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build();
-    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build();
-    let create = embedded.dynamodb().create_table().table_name(LEDGER).billing_mode(BillingMode::PayPerRequest);
-    let create = create.attribute_definitions(id.expect("complete")).key_schema(key.expect("complete"));
-    create.send().await.expect("a new table");
-}
-
 #[tokio::test]
 async fn conforms() -> Result<(), EmbeddedError> {
     let embedded = Embedded::start().await?;
-    create_ledger(&embedded).await;
-    for effect in ["welcome", "farewell"] {
-        conformance::ledger(&DynamoDb::new(embedded.dynamodb(), LEDGER, effect)).await;
-    }
+    embedded.create_ledger(LEDGER).await?;
+    let ledger = |effect| DynamoDb::new(embedded.dynamodb(), LEDGER, effect);
+    conformance::ledger(&ledger("welcome")).await;
+    conformance::ledger(&ledger("farewell").one_by_one()).await;
     embedded.stop().await
 }
 
 #[tokio::test]
 async fn entries_that_are_over_are_swept() -> Result<(), EmbeddedError> {
     let embedded = Embedded::start().await?;
-    create_ledger(&embedded).await;
-    embedded.enable_ttl(LEDGER, "expiresAt").await?;
+    embedded.create_ledger(LEDGER).await?;
     let ledger = DynamoDb::new(embedded.dynamodb(), LEDGER, "welcome");
     let (owner, day) = (Owner::unique(), Duration::from_secs(24 * 60 * 60));
     let now = std::time::SystemTime::now();
@@ -89,7 +79,7 @@ struct Pet {
 #[tokio::test]
 async fn a_change_is_notified_of_once() -> Result<(), EmbeddedError> {
     let embedded = Embedded::start().await?;
-    create_ledger(&embedded).await;
+    embedded.create_ledger(LEDGER).await?;
     let topic = Arc::new(Memory::default());
     let welcome = |record: &Record<Pet>| record.change.current().map(|pet| Message::new(format!("Hi, {}", pet.name)));
     let ledger = DynamoDb::new(embedded.dynamodb(), LEDGER, "welcome");

@@ -5,7 +5,7 @@ use anabranch::{
     sink::publisher::Message,
 };
 
-use crate::Pet;
+use super::Pet;
 
 /// A weight that changed by more than this is news, in kilograms.
 const NOTEWORTHY: f64 = 2.0;

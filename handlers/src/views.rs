@@ -5,7 +5,7 @@ use anabranch::{
     view::{Contribution, View},
 };
 
-use crate::{Activity, Pet};
+use super::{Activity, Pet};
 
 /// The entity type of the rows of all views, for tables that they share with others.
 pub const ENTITY: &str = "VIEW";

@@ -53,7 +53,7 @@ impl AwsFailure {
     }
 
     /// One entry's failure within an answer that was a success as a whole.
-    #[cfg(any(feature = "sqs", feature = "sns"))]
+    #[cfg(any(feature = "dynamodb", feature = "sqs", feature = "sns"))]
     pub(crate) fn of_entry(code: &str, message: Option<&str>) -> Self {
         Self {
             status: None,

@@ -26,8 +26,8 @@ pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 /// A stream keeps its records for 24 hours, and may deliver them again as long. A dead letter queue keeps them for four
 /// days by default, and they may be handled when they are redriven from there.
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How many records are claimed at a time, unless another number is chosen.
-pub const DEFAULT_CHUNK: usize = 256;
+/// How many records are claimed at a time, unless another number is chosen: two transactions' worth.
+pub const DEFAULT_CHUNK: usize = 200;
 
 /// Makes the effect of a handler or a plain function happen once per record.
 pub trait IdempotentExt<T: FromImage, V: StreamView, M>: IntoHandler<T, V, M> + Sized {

@@ -6,6 +6,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::{Credentials, SharedCredentialsProvider},
+    operation::create_table::builders::CreateTableFluentBuilder,
     types::{
         AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
         StreamViewType, TimeToLiveSpecification,
@@ -15,12 +16,19 @@ use dynoxide::{Database, DynoxideError};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::sink::aws::{self, AwsFailure};
+use crate::{
+    sink::aws::{self, AwsFailure},
+    view::DEFAULT_EXPIRY_ATTRIBUTE,
+};
 
 /// The table of the PetTracker examples.
 pub const PET_TRACKER: &str = "PetTracker";
 /// Its replica.
 pub const PET_TRACKER_REPLICA: &str = "PetTrackerReplica";
+/// The table that its views are in.
+pub const PET_TRACKER_VIEWS: &str = "PetTrackerViews";
+/// The ledger that remembers which notifications were sent.
+pub const PET_TRACKER_LEDGER: &str = "PetTrackerLedger";
 /// The attribute of PetTracker that holds when an item expires.
 pub const PET_TRACKER_TTL: &str = "expiresAt";
 
@@ -159,17 +167,28 @@ impl Embedded {
             let specification = StreamSpecification::builder().stream_enabled(true).stream_view_type(view);
             specification.build().expect("all that is required is set")
         });
-        let create = self
-            .dynamodb()
-            .create_table()
-            .table_name(table)
-            .set_attribute_definitions(Some(["PK", "SK"].map(string_attribute).into()))
-            .key_schema(key("PK", KeyType::Hash))
-            .key_schema(key("SK", KeyType::Range))
-            .billing_mode(BillingMode::PayPerRequest)
-            .set_stream_specification(specification);
+        let keys = [("PK", KeyType::Hash), ("SK", KeyType::Range)];
+        let create = self.new_table(table, &keys).set_stream_specification(specification);
         let created = create.send().await.map_err(|error| not_set_up(table, AwsFailure::of(&error)))?;
         Ok(created.table_description.and_then(|table| table.latest_stream_arn))
+    }
+
+    /// Creates a table for a [ledger](crate::sink::ledger::DynamoDb): keyed by the string `id`, with time to live on
+    /// `expiresAt`.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Table`].
+    pub async fn create_ledger(&self, table: &str) -> Result<(), EmbeddedError> {
+        let create = self.new_table(table, &[("id", KeyType::Hash)]);
+        create.send().await.map_err(|error| not_set_up(table, AwsFailure::of(&error)))?;
+        self.enable_ttl(table, "expiresAt").await
+    }
+
+    fn new_table(&self, table: &str, keys: &[(&str, KeyType)]) -> CreateTableFluentBuilder {
+        let create = self.dynamodb().create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+        create
+            .set_attribute_definitions(Some(keys.iter().map(|(name, _)| string_attribute(name)).collect()))
+            .set_key_schema(Some(keys.iter().map(|(name, kind)| key(name, kind.clone())).collect()))
     }
 
     /// Makes items of a table expire at the time in `attribute`, in seconds since 1970.
@@ -187,8 +206,9 @@ impl Embedded {
         Ok(())
     }
 
-    /// Creates [`PET_TRACKER`], with a stream of both images and items that expire at [`PET_TRACKER_TTL`], and
-    /// [`PET_TRACKER_REPLICA`]; answers with the ARN of the stream.
+    /// Creates [`PET_TRACKER`], with a stream of both images and items that expire at [`PET_TRACKER_TTL`], and what its
+    /// functions write to: [`PET_TRACKER_REPLICA`], [`PET_TRACKER_VIEWS`] and [`PET_TRACKER_LEDGER`]. Answers with the
+    /// ARN of the stream.
     ///
     /// # Errors
     /// [`EmbeddedError::Table`].
@@ -196,6 +216,9 @@ impl Embedded {
         let stream = self.create_table(PET_TRACKER, Some(StreamViewType::NewAndOldImages)).await?;
         self.enable_ttl(PET_TRACKER, PET_TRACKER_TTL).await?;
         self.create_table(PET_TRACKER_REPLICA, None).await?;
+        self.create_table(PET_TRACKER_VIEWS, None).await?;
+        self.enable_ttl(PET_TRACKER_VIEWS, DEFAULT_EXPIRY_ATTRIBUTE).await?;
+        self.create_ledger(PET_TRACKER_LEDGER).await?;
         Ok(stream.expect("a table created with a stream has one"))
     }
 

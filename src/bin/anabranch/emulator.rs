@@ -2,12 +2,12 @@
 
 use crate::BoxError;
 
-use anabranch::testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA};
+use anabranch::testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_LEDGER, PET_TRACKER_REPLICA, PET_TRACKER_VIEWS};
 
 /// Serve an embedded DynamoDB with streams on 127.0.0.1 until Ctrl-C.
 ///
-/// It starts with the empty tables PetTracker (with a stream of both images) and PetTrackerReplica. All data
-/// is gone when it stops.
+/// It starts with the empty tables PetTracker (with a stream of both images), PetTrackerReplica, PetTrackerViews and
+/// PetTrackerLedger. All data is gone when it stops.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The port to serve on; 0 takes any that is free
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: Args) -> Result<(), BoxError> {
     println!("DynamoDB with streams:");
     println!("  export AWS_ENDPOINT_URL={}", embedded.endpoint());
     println!("  export AWS_REGION=local AWS_ACCESS_KEY_ID=embedded AWS_SECRET_ACCESS_KEY=embedded");
-    println!("Tables: {PET_TRACKER}, {PET_TRACKER_REPLICA}");
+    println!("Tables: {PET_TRACKER}, {PET_TRACKER_REPLICA}, {PET_TRACKER_VIEWS}, {PET_TRACKER_LEDGER}");
     println!("Stream of {PET_TRACKER}: {stream}");
     println!("Ctrl-C ends it and deletes all data.");
     tokio::signal::ctrl_c().await?;

@@ -1,6 +1,9 @@
 //! A minute of PetTracker's life, played in a few seconds.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -8,12 +11,30 @@ use aws_sdk_dynamodb::{
     types::AttributeValue::{self, B, Bool, L, M, N, S, Ss},
 };
 
+use super::compare::Key;
 use crate::BoxError;
 
 /// The pet that no `Pet` can be read from: its weight is a word.
 pub(super) const POISON: &str = "PET#boulder";
 /// The pet whose handler fails the first time.
 pub(super) const FLAKY: &str = "PET#rex";
+/// All pets of the script.
+pub(super) const PETS: [&str; 4] = ["PET#mia", FLAKY, "PET#kiwi", POISON];
+/// Everything that they ever are.
+pub(super) const SPECIES: [&str; 6] = ["cat", "lynx", "dog", "parrot", "kiwi", "rock"];
+/// The day on which it happens.
+pub(super) const DAY: &str = "2026-11-21";
+/// What users should be told, each once: written down, not computed.
+pub(super) const NEWS: [&str; 8] = [
+    "Welcome, mia!",
+    "Welcome, rex!",
+    "Welcome, kiwi!",
+    "rex went from 21.3 kg to 24.5 kg.",
+    "rex went from 24.5 kg to 21.5 kg.",
+    "Farewell, kiwi.",
+    "Welcome, kiwi!",
+    "Farewell, rex.",
+];
 /// The time between two writes.
 const PAUSE: Duration = Duration::from_millis(45);
 /// As many digits as DynamoDB keeps: more than any machine number holds.
@@ -31,7 +52,7 @@ enum Act {
 ///
 /// # Errors
 /// A write that the table refuses.
-pub(super) async fn play(client: Client, table: &str) -> Result<usize, BoxError> {
+pub(super) async fn play(client: Client, table: &'static str) -> Result<usize, BoxError> {
     let acts = script();
     let changes = acts.len();
     for act in acts {
@@ -46,6 +67,16 @@ pub(super) async fn play(client: Client, table: &str) -> Result<usize, BoxError>
     Ok(changes)
 }
 
+/// The keys of all items that ever are.
+pub(super) fn keys() -> BTreeSet<Key> {
+    let text = |row: &Row, name| row[name].as_s().expect("keys are texts").clone();
+    let key = |act| match act {
+        Act::Put(row) => (text(&row, "PK"), text(&row, "SK")),
+        Act::Remove(pk, sk) => (pk, sk),
+    };
+    script().into_iter().map(key).collect()
+}
+
 fn script() -> Vec<Act> {
     let mut acts = vec![user("ada"), user("ben")];
     acts.push(pet("ada", "PET#mia", "cat", "4.2"));
@@ -55,12 +86,15 @@ fn script() -> Vec<Act> {
         acts.push(activity("PET#mia", hour, "play", 10 + hour));
         acts.push(activity(FLAKY, hour, "walk", 30 + hour));
         acts.push(pet("ada", "PET#mia", "cat", &format!("4.{}", 3 + hour)));
-        acts.push(pet("ada", FLAKY, "dog", &format!("21.{hour}")));
+        let weight = if hour == 4 { "24.5".to_owned() } else { format!("21.{hour}") };
+        acts.push(pet("ada", FLAKY, "dog", &weight));
         if hour == 2 {
             acts.push(boulder());
         }
     }
-    // Deleted, and back again as another species.
+    // Looked at more closely, another species.
+    acts.push(pet("ada", "PET#mia", "lynx", "4.8"));
+    // Deleted, and back again as yet another.
     acts.push(Act::Remove("USER#ben".to_owned(), "PET#kiwi".to_owned()));
     acts.push(pet("ben", "PET#kiwi", "kiwi", "1.9"));
     acts.extend((0..3).map(|hour| Act::Remove("PET#mia".to_owned(), stamp(hour))));
@@ -95,13 +129,13 @@ fn activity(pet: &str, hour: u32, kind: &str, minutes: u32) -> Act {
     let attributes = [
         ("activityType", S(kind.to_owned())),
         ("minutes", N(minutes.to_string())),
-        ("timestamp", S(format!("2026-11-21T{hour:02}:00:00Z"))),
+        ("timestamp", S(format!("{DAY}T{hour:02}:00:00Z"))),
     ];
     put(pet, &stamp(hour), "ACTIVITY", attributes)
 }
 
 fn stamp(hour: u32) -> String {
-    format!("ACTIVITY#2026-11-21T{hour:02}:00:00Z")
+    format!("ACTIVITY#{DAY}T{hour:02}:00:00Z")
 }
 
 fn put<const N: usize>(pk: &str, sk: &str, entity: &str, attributes: [(&str, AttributeValue); N]) -> Act {

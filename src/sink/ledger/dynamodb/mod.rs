@@ -1,26 +1,23 @@
 //! A ledger in a DynamoDB table.
 
-use std::{
-    collections::HashMap,
-    error::Error,
-    sync::{Arc, OnceLock},
-};
+mod writes;
+
+use std::{error::Error, sync::Arc};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::put_item::{PutItemError, builders::PutItemFluentBuilder},
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, Delete, Put, ReturnValuesOnConditionCheckFailure, builders::PutBuilder},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use futures_util::{
-    FutureExt, StreamExt,
-    future::{BoxFuture, Either, ready},
-    stream,
-};
+use futures_util::{FutureExt, future::BoxFuture};
+use writes::{Answer, Entry, Write};
 
 use super::{Claim, Fence, Ledger, LedgerError, Owner, Term, checked};
-use crate::sink::aws::{self, AwsFailure};
+use crate::sink::{
+    aws::{self, AwsFailure},
+    table::TRANSACTION_ACTIONS,
+};
 
 /// Requests on their way at the same time.
 const REQUESTS: usize = 32;
@@ -39,9 +36,10 @@ const HELD: &str = "#owner = :owner AND #state = :claimed";
 
 /// A ledger in a DynamoDB table whose only key is the string `id`, with time to live on `expiresAt`.
 ///
-/// One conditional write per key and call, at most 32 on their way: a claim and its completion take one write unit
-/// each, a release another. After a failure that is not the key's own, keys that were not asked about get the same
-/// answer without a request.
+/// Up to 100 keys are claimed, completed or released by one transaction, for two write units each. Those that somebody
+/// else has are taken out of it, and the rest is tried again. A key that comes alone is one conditional write, for one
+/// unit, and so is every key if [`one_by_one`](Self::one_by_one) says so; at most 32 requests are on their way. After a
+/// failure that is not the key's own, keys that were not asked about get the same answer without a request.
 ///
 /// The table can be shared: every entry is kept under the name of its *effect*. Handlers whose effects are different
 /// need different names, or one handler's entry keeps the other from its work.
@@ -52,6 +50,7 @@ pub struct DynamoDb {
     client: Client,
     table: Arc<str>,
     effect: Box<str>,
+    together: usize,
 }
 
 impl DynamoDb {
@@ -61,7 +60,7 @@ impl DynamoDb {
     /// If the effect's name has more than 1,000 bytes.
     pub fn new(client: Client, table: impl Into<Arc<str>>, effect: &str) -> Self {
         assert!(effect.len() <= 1_000, "the name of an effect has at most 1,000 bytes, this one has {}", effect.len());
-        Self { client, table: table.into(), effect: effect.into() }
+        Self { client, table: table.into(), effect: effect.into(), together: TRANSACTION_ACTIONS }
     }
 
     /// The same, with region, credentials and endpoint from the environment.
@@ -69,7 +68,13 @@ impl DynamoDb {
         Self::new(Client::new(&aws::load().await), table, effect)
     }
 
-    async fn claim_one(&self, key: &str, owner: &Owner, lease: Term) -> Result<Claim, LedgerError> {
+    /// Writes every entry by itself: half the write units, and up to a hundred times the requests.
+    #[must_use]
+    pub fn one_by_one(self) -> Self {
+        Self { together: 1, ..self }
+    }
+
+    fn claim_of(&self, key: &str, owner: &Owner, lease: Term) -> Result<Write, LedgerError> {
         let put = self
             .put(key, owner, CLAIMED, lease.until())?
             .condition_expression(FREE)
@@ -78,24 +83,16 @@ impl DynamoDb {
             .expression_attribute_values(":now", number(lease.now()))
             .expression_attribute_values(":claimed", text(CLAIMED))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(Claim::Granted),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(taken)) => Ok(taken_as(taken.item())),
-                _ => Err(self.error(&error)),
-            },
-        }
+        Ok(Write::Put(put.build().expect("table and item are set")))
     }
 
-    async fn complete_one(&self, key: &str, owner: &Owner, retention: Term) -> Result<Fence, LedgerError> {
+    fn completion_of(&self, key: &str, owner: &Owner, retention: Term) -> Result<Write, LedgerError> {
         let put = self.put(key, owner, DONE, retention.until())?.condition_expression(HELD_OR_FREE);
-        self.fence(put.send().await)
+        Ok(Write::Put(put.build().expect("table and item are set")))
     }
 
-    async fn release_one(&self, key: &str, owner: &Owner) -> Result<Fence, LedgerError> {
-        let delete = self
-            .client
-            .delete_item()
+    fn release_of(&self, key: &str, owner: &Owner) -> Result<Write, LedgerError> {
+        let delete = Delete::builder()
             .table_name(&*self.table)
             .key(ID, text(self.id(key)?))
             .condition_expression(HELD)
@@ -103,14 +100,12 @@ impl DynamoDb {
             .expression_attribute_names("#state", STATE)
             .expression_attribute_values(":owner", text(owner.as_str()))
             .expression_attribute_values(":claimed", text(CLAIMED));
-        self.fence(delete.send().await)
+        Ok(Write::Delete(delete.build().expect("table and key are set")))
     }
 
     /// The put of an entry; its condition may speak of `#id`, `#owner` and `:owner`.
-    fn put(&self, key: &str, owner: &Owner, state: &str, until: u64) -> Result<PutItemFluentBuilder, LedgerError> {
-        Ok(self
-            .client
-            .put_item()
+    fn put(&self, key: &str, owner: &Owner, state: &str, until: u64) -> Result<PutBuilder, LedgerError> {
+        Ok(Put::builder()
             .table_name(&*self.table)
             .item(ID, text(self.id(key)?))
             .item(OWNER, text(owner.as_str()))
@@ -125,27 +120,45 @@ impl DynamoDb {
         Ok(format!("{}#{}", self.effect, checked(key)?))
     }
 
-    fn fence<R, E>(&self, answer: Result<R, SdkError<E, HttpResponse>>) -> Result<Fence, LedgerError>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        match answer {
-            Ok(_) => Ok(Fence::Held),
-            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Fence::Lost),
-            Err(error) => Err(self.error(&error)),
-        }
+    /// Writes what `write` makes of each key, and reads from the answers whose it is.
+    async fn each<R>(
+        &self,
+        keys: &[String],
+        write: impl Fn(&str) -> Result<Write, LedgerError>,
+        read: impl Fn(&Answer) -> R,
+    ) -> Vec<Result<R, LedgerError>> {
+        let answers = self.write(keys.iter().map(|key| write(key)).collect()).await;
+        answers.into_iter().map(|answer| answer.map(|answer| read(&answer))).collect()
     }
 
     fn error<E>(&self, error: &SdkError<E, HttpResponse>) -> LedgerError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        classify(Arc::clone(&self.table), AwsFailure::of(error))
+        self.classified(AwsFailure::of(error))
+    }
+
+    fn classified(&self, failure: AwsFailure) -> LedgerError {
+        classify(Arc::clone(&self.table), failure)
+    }
+}
+
+fn claim(answer: &Answer) -> Claim {
+    match answer {
+        Answer::Written => Claim::Granted,
+        Answer::Refused(entry) => taken_as(entry.as_ref()),
+    }
+}
+
+fn fence(answer: &Answer) -> Fence {
+    match answer {
+        Answer::Written => Fence::Held,
+        Answer::Refused(_) => Fence::Lost,
     }
 }
 
 /// What stands in the way of a claim.
-fn taken_as(entry: Option<&HashMap<String, AttributeValue>>) -> Claim {
+fn taken_as(entry: Option<&Entry>) -> Claim {
     match entry.and_then(|entry| entry.get(STATE)) {
         Some(AttributeValue::S(state)) if state == DONE => Claim::Done,
         _ => Claim::Busy,
@@ -157,7 +170,7 @@ fn classify(table: Arc<str>, failure: AwsFailure) -> LedgerError {
     let source = Arc::new(failure);
     match code.as_str() {
         "ResourceNotFoundException" => LedgerError::NoSuchTable { table, source },
-        "ValidationException" => LedgerError::NotALedger { table, source },
+        "ValidationException" | "ValidationError" => LedgerError::NotALedger { table, source },
         "AccessDeniedException"
         | "UnrecognizedClientException"
         | "InvalidSignatureException"
@@ -180,26 +193,6 @@ fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// Makes the requests, a few at a time and in order, until the ledger turns out not to work.
-async fn each<R, F>(requests: impl Iterator<Item = F>) -> Vec<Result<R, LedgerError>>
-where
-    F: Future<Output = Result<R, LedgerError>>,
-{
-    let broken = OnceLock::new();
-    let answers = stream::iter(requests).map(|request| match broken.get() {
-        Some(error) => Either::Left(ready(Err(LedgerError::clone(error)))),
-        None => Either::Right(request.inspect(|answer| {
-            if let Err(error) = answer
-                && !error.is_reject()
-            {
-                // Only the first is kept.
-                _ = broken.set(error.clone());
-            }
-        })),
-    });
-    answers.buffered(REQUESTS).collect().await
-}
-
 impl Ledger for DynamoDb {
     fn name(&self) -> &str {
         &self.table
@@ -211,7 +204,7 @@ impl Ledger for DynamoDb {
         owner: &'a Owner,
         lease: Term,
     ) -> BoxFuture<'a, Vec<Result<Claim, LedgerError>>> {
-        each(keys.iter().map(move |key| self.claim_one(key, owner, lease))).boxed()
+        self.each(keys, move |key| self.claim_of(key, owner, lease), claim).boxed()
     }
 
     fn complete<'a>(
@@ -220,17 +213,18 @@ impl Ledger for DynamoDb {
         owner: &'a Owner,
         retention: Term,
     ) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
-        each(keys.iter().map(move |key| self.complete_one(key, owner, retention))).boxed()
+        self.each(keys, move |key| self.completion_of(key, owner, retention), fence).boxed()
     }
 
     fn release<'a>(&'a self, keys: &'a [String], owner: &'a Owner) -> BoxFuture<'a, Vec<Result<Fence, LedgerError>>> {
-        each(keys.iter().map(move |key| self.release_one(key, owner))).boxed()
+        self.each(keys, move |key| self.release_of(key, owner), fence).boxed()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
+        collections::BTreeMap,
         sync::Mutex,
         time::{Duration, UNIX_EPOCH},
     };
@@ -301,5 +295,75 @@ mod tests {
         assert_eq!((&seen[0]["Item"], &seen[1]["Item"]), (&entry("CLAIMED"), &entry("DONE")));
         assert_eq!(seen[2]["Key"], json!({"id": {"S": "welcome#e1"}}));
         assert!(seen.iter().all(|request| request["ConditionExpression"].is_string()), "nothing is written unfenced");
+    }
+
+    /// Counts requests by operation, and answers transactions with these reasons in turn, then with success.
+    async fn cancelling(ledger: &str, turns: &[&[&str]]) -> (DynamoDb, Arc<Mutex<BTreeMap<String, Vec<usize>>>>) {
+        let seen = Arc::new(Mutex::new(BTreeMap::<String, Vec<usize>>::new()));
+        let shared = Arc::clone(&seen);
+        let turns: Vec<Vec<String>> = turns.iter().map(|turn| turn.iter().map(ToString::to_string).collect()).collect();
+        let mut turns = turns.into_iter();
+        let answer = move |operation: &str, request: Value| {
+            let entries = request["TransactItems"].as_array().map_or(1, Vec::len);
+            shared.lock().unwrap().entry(operation.to_owned()).or_default().push(entries);
+            let Some(reasons) = (operation == "TransactWriteItems").then(|| turns.next()).flatten() else {
+                return (200, json!({}));
+            };
+            let reason = |code: &String| match code.split_once('/') {
+                Some((code, state)) => json!({"Code": code, "Item": {"state": {"S": state}}}),
+                None => json!({ "Code": code }),
+            };
+            let (_, mut error) = double::error(400, "TransactionCanceledException", "no");
+            error["CancellationReasons"] = reasons.iter().map(reason).collect();
+            (400, error)
+        };
+        let config = double::config(answer).await;
+        (DynamoDb::new(Client::new(&config), ledger, "welcome"), seen)
+    }
+
+    fn counts(counts: &[(&str, &[usize])]) -> BTreeMap<String, Vec<usize>> {
+        counts.iter().map(|(operation, entries)| ((*operation).to_owned(), entries.to_vec())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_hundred_keys_are_one_request() {
+        let (ledger, seen) = cancelling("Once", &[]).await;
+        let owner = Owner::unique();
+        assert!(ledger.claim(&keys(201), &owner, term()).await.iter().all(Result::is_ok));
+        let expected = counts(&[("TransactWriteItems", &[100, 100]), ("PutItem", &[1])]);
+        assert_eq!(*seen.lock().unwrap(), expected);
+        let (ledger, seen) = cancelling("Once", &[]).await;
+        let ledger = ledger.one_by_one();
+        assert!(ledger.complete(&keys(3), &owner, term()).await.iter().all(Result::is_ok));
+        assert_eq!(*seen.lock().unwrap(), counts(&[("PutItem", &[1, 1, 1])]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_reason_of_a_cancelled_transaction_is_its_keys_own() {
+        let first = ["ConditionalCheckFailed/DONE", "None", "ConditionalCheckFailed/CLAIMED", "None", "None"];
+        let (ledger, seen) = cancelling("Once", &[&first, &["TransactionConflict", "None", "None"]]).await;
+        let claims = ledger.claim(&keys(5), &Owner::unique(), term()).await;
+        let claims: Vec<Claim> = claims.into_iter().map(Result::unwrap).collect();
+        assert_eq!(claims, [Claim::Done, Claim::Granted, Claim::Busy, Claim::Granted, Claim::Granted]);
+        assert_eq!(*seen.lock().unwrap(), counts(&[("TransactWriteItems", &[5, 3, 3])]));
+
+        let (ledger, _) = cancelling("Once", &[&["ValidationError", "None", "None"]]).await;
+        let claims = ledger.claim(&keys(3), &Owner::unique(), term()).await;
+        assert!(matches!(claims[..], [Err(LedgerError::NotALedger { .. }), Ok(_), Ok(_)]), "{claims:?}");
+    }
+
+    /// A conflict that does not end, and a refusal that does not say why: each key by itself.
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_written_together_is_written_alone() {
+        let busy = ["TransactionConflict", "None"];
+        let (ledger, seen) = cancelling("Once", &[&busy, &busy, &busy, &busy]).await;
+        let fences = ledger.release(&keys(2), &Owner::unique()).await;
+        assert!(matches!(fences[..], [Ok(Fence::Held), Ok(Fence::Held)]), "{fences:?}");
+        assert_eq!(*seen.lock().unwrap(), counts(&[("TransactWriteItems", &[2, 2, 2, 2]), ("DeleteItem", &[1, 1])]));
+
+        let (ledger, seen) = cancelling("Once", &[&["ConditionalCheckFailed", "ConditionalCheckFailed/DONE"]]).await;
+        let claims = ledger.claim(&keys(2), &Owner::unique(), term()).await;
+        assert!(matches!(claims[..], [Ok(Claim::Granted), Ok(Claim::Done)]), "it was free by then: {claims:?}");
+        assert_eq!(*seen.lock().unwrap(), counts(&[("TransactWriteItems", &[2]), ("PutItem", &[1])]));
     }
 }
