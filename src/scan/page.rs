@@ -1,6 +1,6 @@
 //! One page of a segment.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Cursor, ItemError};
 use crate::record::{FromImage, Image, PageBody, RawImage};
@@ -14,6 +14,7 @@ pub struct Page {
     pub(super) body: PageBody,
     pub(super) start: Cursor,
     pub(super) cursor: Option<Cursor>,
+    pub(super) requested_at: SystemTime,
     pub(super) latency: Duration,
     pub(super) throttled: u32,
 }
@@ -60,6 +61,11 @@ impl Page {
     /// The length of the answer.
     pub fn bytes(&self) -> usize {
         self.body.bytes()
+    }
+
+    /// When it was asked for: every item is what the table held then or later.
+    pub fn requested_at(&self) -> SystemTime {
+        self.requested_at
     }
 
     /// How long it took to get, with the SDK's repetitions.

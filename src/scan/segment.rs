@@ -1,6 +1,6 @@
 //! Reads one segment after the other, page by page.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use serde_dynamo::Item;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -35,12 +35,12 @@ impl Reader {
         while self.fits() {
             sleep_until(self.pacer.ready_at()).await;
             self.pacer.begin_page();
-            let begin = Instant::now();
+            let requested = (Instant::now(), SystemTime::now());
             let Some(sent) = self.in_time(place, limit).await else {
                 return Ok(None);
             };
-            self.slowest.observe(begin.elapsed());
-            if let Some(page) = self.read(place, sent, begin)? {
+            self.slowest.observe(requested.0.elapsed());
+            if let Some(page) = self.read(place, sent, requested)? {
                 return Ok(Some(page));
             }
         }
@@ -62,7 +62,12 @@ impl Reader {
     }
 
     /// The page of an answer; nothing if it is to be asked for again.
-    fn read(&mut self, place: &mut Place, sent: Sent, begin: Instant) -> Result<Option<Page>, ScanError> {
+    fn read(
+        &mut self,
+        place: &mut Place,
+        sent: Sent,
+        (begin, requested_at): (Instant, SystemTime),
+    ) -> Result<Option<Page>, ScanError> {
         let body = match sent.body {
             Ok(body) => body,
             Err(failure) => return self.refused(ScanError::of(failure, &place.cursor, 0)).map(|()| None),
@@ -73,7 +78,7 @@ impl Reader {
         let (latency, throttled) = (begin.elapsed(), sent.throttled);
         let start = place.cursor.clone();
         let cursor = place.advance(&body)?;
-        Ok(Some(Page { body, start, cursor, latency, throttled }))
+        Ok(Some(Page { body, start, cursor, requested_at, latency, throttled }))
     }
 
     fn refused(&mut self, mut error: ScanError) -> Result<(), ScanError> {

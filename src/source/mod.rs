@@ -1,5 +1,7 @@
 //! Where batches come from.
 
+#[cfg(feature = "dynamodb")]
+pub mod backfill;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 #[cfg(feature = "streams")]

@@ -5,7 +5,12 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{de, error::DecodeError, find, path, span::Span};
+use super::{
+    de,
+    error::{DecodeError, DecodeReason},
+    find, path,
+    span::Span,
+};
 
 /// Which part of a record, or of a page of items, an image is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +145,11 @@ impl<'a> Image<'a> {
     /// Invalid UTF-8 or JSON, an unknown type tag, invalid base64.
     pub fn item(&self) -> Result<serde_dynamo::Item, DecodeError> {
         de::item_from_json(self.json()).map_err(|error| self.locate(error))
+    }
+
+    /// What is wrong with an image that is broken at an offset.
+    pub(super) fn broken(&self, at: usize) -> DecodeError {
+        self.locate(DecodeError::at(DecodeReason::Syntax { expected: "an object of attributes" }, at))
     }
 
     /// The DynamoDB JSON of the image, as it came.

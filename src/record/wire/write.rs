@@ -6,6 +6,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
+    error::DecodeError,
+    image::Image,
+    members::Members,
     origin::{self, Origin},
     raw::{EventName, RawRecord, ViewType},
     split::split,
@@ -77,6 +80,38 @@ impl ItemJson {
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl ItemJson {
+    /// These attributes of an item, as they stand in it: its keys, for example. Those that it lacks are left out.
+    ///
+    /// ```
+    /// use anabranch::record::{RawRecord, wire::ItemJson};
+    /// # use bytes::Bytes;
+    /// # let payload = Bytes::from_static(br#"{"Records":[{"eventName":"INSERT","dynamodb":{"SequenceNumber":"111",
+    /// #   "NewImage":{"PK":{"S":"USER#1"},"age":{"N":"36"},"SK":{"S":"PROFILE"}}}}]}"#);
+    ///
+    /// let record = anabranch::record::split(payload)?.next().expect("one record")?;
+    /// let keys = ItemJson::select(record.new_image().expect("an insert has one"), &["PK", "SK"])?;
+    /// assert_eq!(keys.as_bytes(), br#"{"PK":{"S":"USER#1"},"SK":{"S":"PROFILE"}}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Broken JSON around the attributes.
+    pub fn select(image: Image<'_>, names: &[impl AsRef<str>]) -> Result<Self, DecodeError> {
+        let (json, mut selected) = (image.json(), Vec::new());
+        let mut attributes = ObjectWriter::open(&mut selected);
+        let mut members = Members::of(json, 0);
+        while let Some(member) = members.next().map_err(|at| image.broken(at))? {
+            if names.iter().any(|name| *name.as_ref() == *member.name) {
+                attributes.quoted_key(&member.name);
+                attributes.json.extend_from_slice(&json[member.value]);
+            }
+        }
+        attributes.close();
+        Ok(Self(selected))
     }
 }
 
@@ -281,6 +316,15 @@ impl<'a> ObjectWriter<'a> {
         let comma = if self.first { "" } else { "," };
         self.first = false;
         write!(self.json, "{comma}\"{name}\":").expect("a vector takes all that is written");
+    }
+
+    /// The same for a name that may need escapes.
+    fn quoted_key(&mut self, name: &str) {
+        let comma = if self.first { "" } else { "," };
+        self.first = false;
+        self.json.extend_from_slice(comma.as_bytes());
+        serde_json::to_writer(&mut *self.json, name).expect("a text is JSON");
+        self.json.push(b':');
     }
 
     fn member(&mut self, name: &str, value: &Option<impl Serialize>) {

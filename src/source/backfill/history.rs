@@ -1,0 +1,37 @@
+//! Where the past of a table comes from.
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::handler::{BoxError, Deadline};
+
+/// The past of a table, in segments that are read independently: a scan, an export.
+pub trait History: Send + Sync {
+    /// Where one segment stands: small, and made to be stored.
+    type Place: Clone + Serialize + DeserializeOwned + Send + Sync;
+
+    /// The rest of a segment, portion by portion, until its end or until there is probably no time for another portion.
+    ///
+    /// A place that this history did not make is an error, and so is whatever keeps a portion from being read: nothing
+    /// behind the last portion counts as read.
+    fn open(&self, place: &Self::Place, deadline: Deadline) -> BoxStream<'_, Result<Portion<Self::Place>, BoxError>>;
+}
+
+/// Rows that were read together, as the payload of an event: rows of a snapshot are
+/// [records like any others](crate::record::Origin).
+#[derive(Debug, Clone)]
+pub struct Portion<P> {
+    /// The event.
+    pub payload: Bytes,
+    /// How many records it has.
+    pub records: u64,
+    /// How many rows were read for it, those included that a filter has left out.
+    pub scanned: u64,
+    /// How many rows were left out because they are expired.
+    pub expired: u64,
+    /// The read units that it took, if that is known.
+    pub units: Option<f64>,
+    /// Where the segment goes on; nothing at its end.
+    pub next: Option<P>,
+}

@@ -1,0 +1,126 @@
+//! A whole backfill on one machine.
+
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+
+use futures_util::{
+    TryStreamExt,
+    future::{Either, select},
+    stream,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::{Backfill, BackfillError, Counts, History, Slice, SliceCursor};
+use crate::handler::Deadline;
+
+/// How long a slice is, on a machine that has all the time there is.
+const SLICE: Duration = Duration::from_secs(300);
+
+/// Where all segments of a backfill stand: made to be stored, and to be resumed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job<P> {
+    /// Its name, which its dead letters carry as the id of the request.
+    pub name: String,
+    /// The segments that something is left of, by an index of their own.
+    pub open: BTreeMap<u32, SliceCursor<P>>,
+    /// What became of the rows of those that were read to their end.
+    pub done: Counts,
+    /// How many segments there are.
+    pub segments: u32,
+}
+
+impl<P> Job<P> {
+    /// Whether nothing is left.
+    pub fn is_done(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// What became of all rows so far.
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.done.clone();
+        self.open.values().for_each(|cursor| counts += &cursor.counts);
+        counts
+    }
+
+    fn advance(&mut self, segment: u32, slice: Slice<P>) {
+        match slice {
+            Slice::Continue { cursor } => drop(self.open.insert(segment, cursor)),
+            Slice::Done { counts } => {
+                self.open.remove(&segment);
+                self.done += &counts;
+            }
+        }
+    }
+}
+
+impl<H: History> Backfill<H> {
+    /// A job of which nothing is done, with a segment for each place.
+    pub fn job(&self, name: impl Into<String>, places: impl IntoIterator<Item = H::Place>) -> Job<H::Place> {
+        let name = name.into();
+        let open: BTreeMap<_, _> = (0..).zip(places.into_iter().map(|place| self.begin(name.clone(), place))).collect();
+        Job { name, segments: open.len() as u32, open, done: Counts::default() }
+    }
+
+    /// Runs a job to its end, `workers` segments at a time in random order; `observe` sees it after every portion.
+    ///
+    /// Dropping the future stops at once; the job stands where `observe` saw it last, and goes on from there when it is run again. Each
+    /// worker repeats one portion at most.
+    ///
+    /// # Errors
+    /// The first failure of a segment, which the others do not outlive: the job stands at what was finished.
+    pub async fn run(
+        &self,
+        job: &mut Job<H::Place>,
+        workers: usize,
+        mut observe: impl FnMut(&Job<H::Place>),
+    ) -> Result<(), BackfillError> {
+        let (moved, mut moves) = mpsc::unbounded_channel();
+        let mut segments: Vec<_> = job.open.iter().map(|(segment, cursor)| (*segment, cursor.clone())).collect();
+        segments.sort_by_key(|(segment, _)| scattered(*segment));
+        let work =
+            stream::iter(segments.into_iter().map(Ok)).try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
+                let moved = moved.clone();
+                self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
+            });
+        let mut work = pin!(work);
+        let ended = loop {
+            match select(pin!(moves.recv()), work.as_mut()).await {
+                Either::Left((moved, _)) => {
+                    let (segment, slice) = moved.expect("this function holds a sender");
+                    job.advance(segment, slice);
+                    observe(job);
+                }
+                Either::Right((ended, _)) => break ended,
+            }
+        };
+        moves.close();
+        while let Ok((segment, slice)) = moves.try_recv() {
+            job.advance(segment, slice);
+            observe(job);
+        }
+        ended
+    }
+
+    /// Runs one segment to its end, slice after slice.
+    async fn run_segment(
+        &self,
+        mut cursor: SliceCursor<H::Place>,
+        moved: impl Fn(Slice<H::Place>),
+    ) -> Result<(), BackfillError> {
+        loop {
+            let observe = |cursor: &SliceCursor<H::Place>| moved(Slice::Continue { cursor: cursor.clone() });
+            match self.run_slice_observed(cursor, Deadline::after(SLICE), observe).await? {
+                Slice::Continue { cursor: next } => cursor = next,
+                done @ Slice::Done { .. } => {
+                    moved(done);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// An order that spreads neighbours: neighbouring segments are often on one partition.
+fn scattered(segment: u32) -> u32 {
+    segment.wrapping_mul(0x9E37_79B9).rotate_left(16)
+}

@@ -1,0 +1,216 @@
+//! One slice: as much of a segment as fits into an invocation.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::{BackfillError, Counts, History, Portion, SliceCursor, cursor::SCHEMA};
+use crate::{
+    dispatch::{Cause, Dispatcher, Unfinished},
+    handler::{Context, Deadline},
+    record::{split, wire::EventWriter},
+    scan::Slowest,
+    sink::table::wait_after,
+};
+
+/// So many fruitless rounds in a row, and a row holds its segment up.
+const MOST_ROUNDS: u32 = 8;
+
+/// The past of a table on its way through the handlers of its present.
+///
+/// The seam between the engines that drive a backfill (Step Functions, the command line, a test) and the work itself is
+/// [`run_slice`](Self::run_slice).
+pub struct Backfill<H> {
+    history: H,
+    dispatcher: Dispatcher,
+    handler: String,
+    generation: u32,
+}
+
+/// How a slice has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase")]
+pub enum Slice<P> {
+    /// Something is left of the segment.
+    Continue {
+        /// Where the next slice begins.
+        cursor: SliceCursor<P>,
+    },
+    /// The segment was read to its end, and every row of it is accounted for.
+    Done {
+        /// What became of its rows.
+        counts: Counts,
+    },
+}
+
+/// What became of a portion.
+enum Handled {
+    /// All of it is done with.
+    All(Counts),
+    /// There was no time to finish it.
+    OutOfTime,
+    /// A row stays unfinished.
+    Stuck(BackfillError),
+}
+
+impl<H: History> Backfill<H> {
+    /// Lets a history go through these handlers, which `handler` names: a cursor fits no others.
+    pub fn new(history: H, dispatcher: impl Into<Dispatcher>, handler: impl Into<String>) -> Self {
+        Self { history, dispatcher: dispatcher.into(), handler: handler.into(), generation: 0 }
+    }
+
+    /// The generation of the target that is built: 0 unless a view is built anew.
+    #[must_use]
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// Where the rows come from.
+    pub fn history(&self) -> &H {
+        &self.history
+    }
+
+    /// The cursor of a segment of which nothing was read.
+    pub fn begin(&self, job: impl Into<String>, place: H::Place) -> SliceCursor<H::Place> {
+        let (handler, generation) = (self.handler.clone(), self.generation);
+        SliceCursor { schema: SCHEMA, job: job.into(), handler, generation, place, counts: Counts::default() }
+    }
+
+    /// Reads on in a segment, until its end or until there is no time for another portion.
+    ///
+    /// The cursor moves behind a portion once every row of it is done with: applied, skipped for a reason, or taken by the dead
+    /// letter sink. A row that is to be retried is tried again, with those behind it, after a growing, random wait. So a slice that is killed repeats one
+    /// portion at most, which is harmless: rows of a snapshot are idempotent.
+    ///
+    /// # Errors
+    /// See [`BackfillError`]. If a slice cannot go on but has finished something, it ends with [`Slice::Continue`], and the next one fails.
+    pub async fn run_slice(
+        &self,
+        cursor: SliceCursor<H::Place>,
+        deadline: Deadline,
+    ) -> Result<Slice<H::Place>, BackfillError> {
+        self.run_slice_observed(cursor, deadline, |_| ()).await
+    }
+
+    /// The same; `observe` sees the cursor each time it has moved.
+    ///
+    /// # Errors
+    /// As [`run_slice`](Self::run_slice).
+    pub async fn run_slice_observed(
+        &self,
+        mut cursor: SliceCursor<H::Place>,
+        deadline: Deadline,
+        mut observe: impl FnMut(&SliceCursor<H::Place>),
+    ) -> Result<Slice<H::Place>, BackfillError> {
+        self.check(&cursor)?;
+        let (mut portions, mut slowest, mut finished) =
+            (self.history.open(&cursor.place, deadline), Slowest::default(), 0);
+        while deadline.instant().is_none_or(|until| slowest.fits_before(until)) {
+            let begin = Instant::now();
+            let Some(portion) = portions.next().await else { break };
+            let portion = portion.map_err(|source| BackfillError::History { source })?;
+            match self.handle(&cursor.job, &portion, deadline).await? {
+                Handled::All(counts) => cursor.counts += &counts,
+                Handled::OutOfTime => break,
+                Handled::Stuck(error) if finished == 0 => return Err(error),
+                Handled::Stuck(_) => break,
+            }
+            finished += 1;
+            slowest.observe(begin.elapsed());
+            match portion.next {
+                Some(place) => cursor.place = place,
+                None => return done(cursor.counts),
+            }
+            observe(&cursor);
+        }
+        if finished == 0 { Err(BackfillError::NoTime) } else { Ok(Slice::Continue { cursor }) }
+    }
+
+    /// Whether a cursor was made for these handlers, in this form.
+    fn check(&self, cursor: &SliceCursor<H::Place>) -> Result<(), BackfillError> {
+        let differ = |what, cursor: &dyn ToString, here: &dyn ToString| {
+            Err(BackfillError::Mismatch { what, cursor: cursor.to_string(), here: here.to_string() })
+        };
+        if cursor.schema != SCHEMA {
+            return differ("form", &cursor.schema, &SCHEMA);
+        }
+        if cursor.handler != self.handler {
+            return differ("handler", &cursor.handler, &self.handler);
+        }
+        if cursor.generation != self.generation {
+            return differ("generation", &cursor.generation, &self.generation);
+        }
+        Ok(())
+    }
+
+    /// Hands a portion to the handlers until all of it is done with.
+    async fn handle(
+        &self,
+        job: &str,
+        portion: &Portion<H::Place>,
+        deadline: Deadline,
+    ) -> Result<Handled, BackfillError> {
+        let Portion { records, scanned, expired, units, .. } = *portion;
+        let units = units.unwrap_or_default();
+        let mut counts = Counts { portions: 1, records, scanned, expired, units, ..Counts::default() };
+        let context = Context { function: self.handler.as_str().into(), request_id: Some(Arc::from(job)), deadline };
+        let (mut payload, mut before, mut rounds) = (portion.payload.clone(), 0, 0);
+        loop {
+            let report = self.dispatcher.dispatch(payload.clone(), &context).await?;
+            counts.take(&report);
+            let Some(Unfinished { position, cause, .. }) = report.unfinished else {
+                return Ok(Handled::All(counts));
+            };
+            rounds = if position > 0 { 1 } else { rounds + 1 };
+            before += position;
+            let wait = wait_after(rounds);
+            if rounds >= MOST_ROUNDS {
+                return Ok(Handled::Stuck(BackfillError::Stuck { position: before, rounds, cause }));
+            }
+            if cause == Cause::Deadline || deadline.remaining().is_some_and(|left| left <= wait) {
+                return Ok(Handled::OutOfTime);
+            }
+            sleep(wait).await;
+            payload = rest(payload, position);
+        }
+    }
+}
+
+impl<H: fmt::Debug> fmt::Debug for Backfill<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { history, handler, generation, .. } = self;
+        f.debug_struct("Backfill")
+            .field("history", history)
+            .field("handler", handler)
+            .field("generation", generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The segment is done with, if every row is accounted for.
+fn done<P>(counts: Counts) -> Result<Slice<P>, BackfillError> {
+    if counts.reconciled() {
+        return Ok(Slice::Done { counts });
+    }
+    let accounted = counts.applied + counts.skipped_total() + counts.dead;
+    Err(BackfillError::Unreconciled { missing: counts.records.cast_signed() - accounted.cast_signed() })
+}
+
+/// The records from `position` on, as an event of their own.
+fn rest(payload: Bytes, position: usize) -> Bytes {
+    if position == 0 {
+        return payload;
+    }
+    let mut event = EventWriter::new();
+    for record in split(payload).expect("it was dispatched before").skip(position) {
+        match record {
+            Ok(record) => event.push_json(record.json()),
+            Err(unreadable) => event.push_json(unreadable.json()),
+        }
+    }
+    event.finish()
+}
