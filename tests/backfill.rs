@@ -150,8 +150,8 @@ fn play() -> impl Strategy<Value = Play> {
     let act = prop_oneof![3 => Just(Act::Retry), 1 => Just(Act::Reject), 1 => Just(Act::Panic)];
     let plan = prop::collection::btree_map(0_u32..100, prop::collection::vec(act, 1..4), 0..8);
     let slices = prop::collection::vec((3_u64..20).prop_map(Duration::from_secs), 1..5);
-    let kills = prop::collection::vec(prop::option::of((0_u64..4_000).prop_map(Duration::from_millis)), 0..6);
-    (history, plan, 0_u64..30, slices, kills).prop_map(|(history, plan, time, slices, kills)| Play {
+    let kills = prop::collection::vec(prop::option::of((0_u64..30_000).prop_map(Duration::from_millis)), 0..6);
+    (history, plan, 0_u64..1_500, slices, kills).prop_map(|(history, plan, time, slices, kills)| Play {
         history,
         plan,
         row_time: Duration::from_millis(time),
