@@ -8,7 +8,7 @@ use std::{
 
 use aws_config::{Region, SdkConfig};
 use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
 };
 use aws_smithy_types::body::SdkBody;
@@ -78,14 +78,21 @@ fn unescape(text: &str) -> String {
     String::from_utf8(plain).expect("forms are UTF-8")
 }
 
-async fn http(latency: Duration, answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static) -> SdkConfig {
+async fn http(latency: Duration, mut answer: impl FnMut(&str, &[u8]) -> (u16, String) + Send + 'static) -> SdkConfig {
+    let client = client(latency, move |request| {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        answer(target, request.body().bytes().expect("requests are held in memory"))
+    });
+    super::defaults().region(Region::new("eu-central-1")).test_credentials().http_client(client).load().await
+}
+
+/// The network of a configuration: a function from request to answer, which takes its time.
+pub(crate) fn client(
+    latency: Duration,
+    answer: impl FnMut(&HttpRequest) -> (u16, String) + Send + 'static,
+) -> SharedHttpClient {
     let connector = SharedHttpConnector::new(Double { latency, answer: Arc::new(Mutex::new(answer)) });
-    super::defaults()
-        .region(Region::new("eu-central-1"))
-        .test_credentials()
-        .http_client(http_client_fn(move |_, _| connector.clone()))
-        .load()
-        .await
+    http_client_fn(move |_, _| connector.clone())
 }
 
 struct Double<F> {
@@ -99,11 +106,9 @@ impl<F> fmt::Debug for Double<F> {
     }
 }
 
-impl<F: FnMut(&str, &[u8]) -> (u16, String) + Send> HttpConnector for Double<F> {
+impl<F: FnMut(&HttpRequest) -> (u16, String) + Send> HttpConnector for Double<F> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let body = request.body().bytes().expect("requests are held in memory");
-        let (status, answer) = self.answer.lock().unwrap()(target, body);
+        let (status, answer) = self.answer.lock().unwrap()(&request);
         let status = status.try_into().expect("a valid status");
         let mut response = HttpResponse::new(status, SdkBody::from(answer));
         response.headers_mut().insert("x-amzn-requestid", "REQ-1");

@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod role;
 
 #[cfg(test)]
 pub(crate) mod double;
@@ -12,3 +13,4 @@ pub use config::{defaults, load};
 pub use failure::AwsFailure;
 #[cfg(feature = "dynamodb")]
 pub(crate) use failure::FailureKind;
+pub use role::{Role, load_as};

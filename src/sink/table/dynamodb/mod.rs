@@ -6,7 +6,6 @@ mod transact;
 
 use std::{collections::HashMap, sync::Arc};
 
-use aws_config::Region;
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, KeysAndAttributes},
@@ -16,7 +15,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::{
     Action, Guard, Item, Query, ReadBatch, RowWrite, Table, TableError, TransactError, TransactTable, Written,
 };
-use crate::sink::aws;
+use crate::aws::{self, Role};
 
 /// A table behind the DynamoDB API.
 ///
@@ -38,11 +37,12 @@ impl DynamoDb {
     /// The table `name`, with credentials and endpoint from the environment, in another `region` than the
     /// environment's if one is given.
     pub async fn connect(name: impl Into<Arc<str>>, region: Option<String>) -> Self {
-        let mut loader = aws::defaults();
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
-        }
-        Self::new(Client::new(&loader.load().await), name)
+        Self::connect_as(name, region, None).await
+    }
+
+    /// The same, written and read as another role than the function's own if one is given: in another account, for example.
+    pub async fn connect_as(name: impl Into<Arc<str>>, region: Option<String>, role: Option<&Role>) -> Self {
+        Self::new(Client::new(&aws::load_as(region, role).await), name)
     }
 
     async fn put(&self, row: Item, guard: Guard) -> Result<Written, TableError> {
