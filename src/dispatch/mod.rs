@@ -85,6 +85,17 @@ impl Dispatcher {
     }
 }
 
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let routes: Vec<_> =
+            (0..self.shared.table.handlers().len()).map(|route| self.shared.table.name(route)).collect();
+        f.debug_struct("Dispatcher")
+            .field("routes", &routes)
+            .field("dead_letters", &self.shared.dead_letters.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<V: StreamView> From<Router<V>> for Dispatcher {
     fn from(router: Router<V>) -> Self {
         Self::new(router)

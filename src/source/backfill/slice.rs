@@ -1,6 +1,6 @@
 //! One slice: as much of a segment as fits into an invocation.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -23,6 +23,7 @@ const MOST_ROUNDS: u32 = 8;
 ///
 /// The seam between the engines that drive a backfill (Step Functions, the command line, a test) and the work itself is
 /// [`run_slice`](Self::run_slice).
+#[derive(Debug)]
 pub struct Backfill<H> {
     history: H,
     dispatcher: Dispatcher,
@@ -44,6 +45,21 @@ pub enum Slice<P> {
         /// What became of its rows.
         counts: Counts,
     },
+}
+
+impl<P> Slice<P> {
+    /// What became of the segment's rows so far.
+    pub fn counts(&self) -> &Counts {
+        match self {
+            Self::Continue { cursor } => &cursor.counts,
+            Self::Done { counts } => counts,
+        }
+    }
+
+    /// Whether the segment was read to its end.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
 }
 
 /// What became of a portion.
@@ -177,17 +193,6 @@ impl<H: History> Backfill<H> {
             sleep(wait).await;
             payload = rest(payload, position);
         }
-    }
-}
-
-impl<H: fmt::Debug> fmt::Debug for Backfill<H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { history, handler, generation, .. } = self;
-        f.debug_struct("Backfill")
-            .field("history", history)
-            .field("handler", handler)
-            .field("generation", generation)
-            .finish_non_exhaustive()
     }
 }
 

@@ -108,6 +108,13 @@ impl TableHistory {
         self.scan().cursors().map_err(|error| BackfillError::History { source: error.into() })
     }
 
+    /// The same table, with nothing set.
+    pub(super) fn again(&self) -> Self {
+        let Self { client, table, arn, keys, .. } = self;
+        let (client, table, arn, keys) = (client.clone(), table.clone(), arn.clone(), keys.clone());
+        Self { client, table, arn, keys, ..Self::described(&self.client, "", None) }
+    }
+
     fn scan(&self) -> Scan {
         let scan = Scan::new(&self.client, &self.table).keys(self.keys.clone()).segments(self.segments);
         (self.configure)(scan)

@@ -30,11 +30,15 @@
 //! A payload that is no stream event fails the invocation, and so does an unfinished record that has no sequence
 //! number: Lambda then delivers the whole batch again.
 
+#[cfg(feature = "dynamodb")]
+mod backfill;
 mod logs;
 mod raw;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+#[cfg(feature = "dynamodb")]
+pub use backfill::run_backfill;
 pub use lambda_runtime::Error;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn};
 pub use logs::init as init_logs;
