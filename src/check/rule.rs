@@ -91,6 +91,7 @@ rules! {
     NumericOnNumber Warning "numeric-on-number" "A numeric filter on an N attribute, which never matches."
     ExistsOnAttribute Warning "exists-on-attribute" "An exists filter beside the type descriptor, which does not see the attribute."
     NeverMatches Warning "never-matches" "A filter on something that no stream record has."
+    ReadOtherwise Warning "read-otherwise" "A filter that AWS reads otherwise than it is written."
     Undocumented Warning "undocumented" "A filter operator that Lambda does not document."
     Loop Warning "loop" "A function that writes to the table whose changes it handles."
     NoDeletePermission Warning "no-delete-permission" "A function that may write rows and not delete them."
