@@ -11,6 +11,7 @@
 //! The binaries beside it are Lambda functions, to deploy as they are or to copy.
 
 pub mod news;
+pub mod routers;
 pub mod views;
 
 use std::env;

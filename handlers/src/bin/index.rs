@@ -11,11 +11,9 @@ use std::{env, sync::Arc};
 use anabranch::{
     dispatch::Dispatcher,
     lambda,
-    router::Router,
-    search::{Search, all_attributes},
     sink::{dead_letter::Sqs, index::OpenSearch},
 };
-use handlers::{mapping, setting};
+use handlers::{routers, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
@@ -25,11 +23,7 @@ async fn main() -> Result<(), lambda::Error> {
         (Ok(user), Ok(password)) => server.basic_auth(&user, &password),
         _ => server,
     });
-    let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
-    let router = Router::by_attribute("entityType")
-        .route("PET", index("pets"))
-        .route("ACTIVITY", index("activities"))
-        .ignore("USER");
+    let router = routers::index(server);
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),

@@ -11,18 +11,15 @@ use std::env;
 use anabranch::{
     dispatch::Dispatcher,
     lambda,
-    record::NewAndOldImages,
-    replica::Replica,
-    router::Router,
     sink::{dead_letter::Sqs, table::DynamoDb},
 };
-use handlers::setting;
+use handlers::{routers, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let target = DynamoDb::connect(setting("TARGET_TABLE")?, env::var("TARGET_REGION").ok()).await;
-    let router = Router::<NewAndOldImages>::new().every(Replica::new(target));
+    let router = routers::replicate(target);
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),
