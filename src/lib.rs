@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "template")]
+pub mod check;
 pub mod dispatch;
 pub mod docs;
 pub mod handler;

@@ -11,11 +11,12 @@
 //! The binaries beside it are Lambda functions, to deploy as they are or to copy.
 
 pub mod news;
+pub mod routers;
 pub mod views;
 
-use std::env;
+use std::{env, sync::Arc};
 
-use anabranch::record::Entity;
+use anabranch::{lambda, record::Entity, sink::index::OpenSearch};
 use serde::{Deserialize, Serialize};
 
 /// A pet of a user.
@@ -74,6 +75,18 @@ pub fn mapping() -> serde_json::Value {
     serde_json::json!({"mappings": {"properties": {
         "weightKg": {"type": "double"}, "minutes": {"type": "long"}, "timestamp": {"type": "date"}
     }}})
+}
+
+/// The search server of `SEARCH_ENDPOINT`, `SEARCH_USER` and `SEARCH_PASSWORD`.
+///
+/// # Errors
+/// The endpoint is not set, or is no address.
+pub async fn search_server() -> Result<Arc<OpenSearch>, lambda::Error> {
+    let server = OpenSearch::connect(&setting("SEARCH_ENDPOINT")?).await?;
+    Ok(Arc::new(match (env::var("SEARCH_USER"), env::var("SEARCH_PASSWORD")) {
+        (Ok(user), Ok(password)) => server.basic_auth(&user, &password),
+        _ => server,
+    }))
 }
 
 /// An environment variable that a function cannot do without.

@@ -95,23 +95,18 @@ impl Failure {
 
     /// The error and its sources in one line.
     pub fn reason(&self) -> String {
-        in_one_line(self.error())
-    }
-}
-
-/// An error and its sources, each that says something new.
-pub(crate) fn in_one_line(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
+        let mut text = self.error().to_string();
+        let mut source = self.error().source();
+        while let Some(error) = source {
+            let more = error.to_string();
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            source = error.source();
         }
-        source = error.source();
+        text
     }
-    text
 }
 
 impl<E: Into<BoxError>> From<E> for Failure {

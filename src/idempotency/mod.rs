@@ -19,6 +19,8 @@ use crate::{
     sink::ledger::Ledger,
 };
 
+/// What the function's role must allow on the ledger's table, behind DynamoDB.
+pub const ACTIONS: &[&str] = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
 /// How long a claim holds, unless another time is chosen: twice what one call of an AWS client may take.
 pub const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 /// How long it is remembered that an effect has happened, unless another time is chosen: seven days.

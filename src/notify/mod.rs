@@ -20,6 +20,8 @@ use crate::{
     sink::publisher::{Message, Publisher},
 };
 
+/// What the function's role must allow on the topic, behind SNS.
+pub const ACTIONS: &[&str] = &["sns:Publish"];
 /// As many records as Lambda delivers at most: the more of them, the fuller the requests.
 const WINDOW: usize = 10_000;
 

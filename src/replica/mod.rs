@@ -21,6 +21,9 @@ use crate::{
     sink::table::{self, DEFAULT_VERSION_ATTRIBUTE, Table, TransactTable, by_row},
 };
 
+/// What the function's role must allow on the target, behind a table of DynamoDB; [`Replica::plain`] needs
+/// `dynamodb:BatchWriteItem` instead.
+pub const ACTIONS: &[&str] = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
 /// Guarded writes on their way at the same time, unless another number is chosen.
 pub const DEFAULT_CONCURRENCY: usize = 32;
 /// Plain batches on their way at the same time, unless another number is chosen.

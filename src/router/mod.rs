@@ -4,6 +4,7 @@
 //! separator. The records that a route asks for are decoded, the others are not.
 
 mod discriminator;
+mod filters;
 mod routing;
 
 use std::marker::PhantomData;

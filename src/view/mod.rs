@@ -35,6 +35,9 @@ use crate::{
     sink::table::{Item, Limits, TransactTable},
 };
 
+/// What the function's role must allow on the view's table, behind DynamoDB.
+pub const ACTIONS: &[&str] =
+    &["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
 /// Transactions on their way at the same time, unless another number is chosen.
 pub const DEFAULT_CONCURRENCY: usize = 8;
 /// How long the ledger remembers removed items, unless another time is chosen: a stream's retention is 24 hours, and

@@ -18,7 +18,7 @@ use crate::tree::{Place, Tree};
 const FLOORS: [&[&str]; 6] = [
     &["record", "aws"],
     &["pattern", "handler", "sink", "scan", "template"],
-    &["router", "replica", "view", "notify", "search", "idempotency"],
+    &["router", "replica", "view", "notify", "search", "idempotency", "check"],
     &["dispatch"],
     &["source"],
     &["testing"],

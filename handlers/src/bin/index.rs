@@ -6,30 +6,15 @@
 //! | `SEARCH_USER`, `SEARCH_PASSWORD` | basic authentication, elsewhere |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that cannot be indexed; without it they are retried |
 
-use std::{env, sync::Arc};
+use std::env;
 
-use anabranch::{
-    dispatch::Dispatcher,
-    lambda,
-    router::Router,
-    search::{Search, all_attributes},
-    sink::{dead_letter::Sqs, index::OpenSearch},
-};
-use handlers::{mapping, setting};
+use anabranch::{dispatch::Dispatcher, lambda, sink::dead_letter::Sqs};
+use handlers::{routers, search_server};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
-    let server = OpenSearch::connect(&setting("SEARCH_ENDPOINT")?).await?;
-    let server = Arc::new(match (env::var("SEARCH_USER"), env::var("SEARCH_PASSWORD")) {
-        (Ok(user), Ok(password)) => server.basic_auth(&user, &password),
-        _ => server,
-    });
-    let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
-    let router = Router::by_attribute("entityType")
-        .route("PET", index("pets"))
-        .route("ACTIVITY", index("activities"))
-        .ignore("USER");
+    let router = routers::index(search_server().await?);
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),

@@ -10,21 +10,15 @@ use std::env;
 use anabranch::{
     dispatch::Dispatcher,
     lambda,
-    router::Router,
     sink::{dead_letter::Sqs, table::DynamoDb},
 };
-use handlers::{setting, views};
+use handlers::{routers, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let table = DynamoDb::connect(setting("VIEW_TABLE")?, None).await;
-    let router = Router::by_attribute("entityType")
-        .on(views::leaderboard(table.clone()))
-        .on(views::daily(table.clone()))
-        .on(views::species(table))
-        .ignore("USER")
-        .ignore(views::ENTITY);
+    let router = routers::materialize(table);
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),

@@ -10,21 +10,17 @@ use std::env;
 
 use anabranch::{
     dispatch::Dispatcher,
-    idempotency::IdempotentExt,
     lambda,
-    notify::Notify,
-    router::Router,
     sink::{dead_letter::Sqs, ledger::DynamoDb, publisher::Sns},
 };
-use handlers::{news, setting};
+use handlers::{routers, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let topic = Sns::from_env(setting("TOPIC_ARN")?).await;
     let ledger = DynamoDb::connect(setting("LEDGER_TABLE")?, "pet-news").await;
-    let notify = Notify::new(topic, news::of_pet).idempotent(ledger);
-    let router = Router::by_attribute("entityType").on(notify).ignore_others();
+    let router = routers::notify(topic, ledger);
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),

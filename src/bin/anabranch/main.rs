@@ -1,5 +1,6 @@
 //! The command line of Anabranch: everything that must run on a laptop without an AWS account.
 
+mod check;
 mod demo;
 mod emulator;
 
@@ -14,6 +15,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(name = "anabranch", version)]
 enum Command {
+    Check(check::Args),
     Demo(demo::Args),
     Emulator(emulator::Args),
 }
@@ -21,6 +23,7 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Command::parse() {
+        Command::Check(args) => return check::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
     };

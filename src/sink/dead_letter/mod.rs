@@ -37,6 +37,9 @@ pub use sqs::Sqs;
 
 use futures_util::future::BoxFuture;
 
+/// What the function's role must allow on the queue, behind SQS.
+pub const ACTIONS: &[&str] = &["sqs:SendMessage"];
+
 /// Takes letters and says of each whether it is safely kept.
 ///
 /// Delivery is at least once: a letter whose result is an error, or whose call

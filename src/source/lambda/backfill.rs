@@ -6,7 +6,7 @@ use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 
 use super::{deadline, logs};
 use crate::{
-    handler::in_one_line,
+    handler::Failure,
     source::backfill::{Answer, Ask, BackfillError, BackfillFunction, FunctionError},
 };
 
@@ -41,7 +41,7 @@ async fn answer(function: Arc<BackfillFunction>, event: LambdaEvent<Ask>) -> Res
             tracing::info!(done = slice.is_done(), scanned, applied, skipped = counts.skipped_total(), dead, "slice");
         }
         Ok(Answer::Report { counts }) => tracing::info!(%counts, "report"),
-        Err(error) => tracing::error!(error = in_one_line(error), "backfill failed"),
+        Err(error) => tracing::error!(%error, "backfill failed"),
     }
     answer
 }
@@ -55,6 +55,6 @@ impl From<FunctionError> for Diagnostic {
             FunctionError::Slice(BackfillError::Unreconciled { .. }) => "anabranch::Unreconciled",
             FunctionError::Slice(_) => "anabranch::Slice",
         };
-        Self { error_type: error_type.to_owned(), error_message: in_one_line(&error) }
+        Self { error_type: error_type.to_owned(), error_message: Failure::retry(error).reason() }
     }
 }

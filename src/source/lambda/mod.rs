@@ -49,6 +49,10 @@ use crate::{
     handler::{Context, Deadline},
 };
 
+/// What the function's role must allow on `TABLE_ARN/stream/*`, so that Lambda can read the stream in its name.
+pub const ACTIONS: &[&str] =
+    &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
+
 /// Deadlines before this (September 2001, in milliseconds) are no times of an epoch: a local runtime made them up.
 const EARLIEST_DEADLINE: u64 = 1_000_000_000_000;
 

@@ -1,0 +1,64 @@
+//! What each function does with which entity type: all of it but the sinks, which `main` connects.
+
+use anabranch::{
+    idempotency::IdempotentExt,
+    notify::Notify,
+    record::NewAndOldImages,
+    replica::Replica,
+    router::Router,
+    search::{Search, all_attributes},
+    sink::{
+        index::Index,
+        ledger::Ledger,
+        publisher::Publisher,
+        table::{Table, TransactTable},
+    },
+};
+
+use super::{mapping, news, views};
+
+/// `replicate`: every item, as it is.
+pub fn replicate(target: impl Table) -> Router<NewAndOldImages> {
+    Router::new().every(Replica::new(target))
+}
+
+/// What a backfill brings to which targets: all but news, which would be old.
+pub fn backfill(
+    replica: Option<(impl Table, impl TransactTable)>,
+    view: Option<impl TransactTable + Clone>,
+    search: Option<impl Index + Clone>,
+) -> Router {
+    let mut router = Router::by_attribute("entityType").ignore(views::ENTITY).ignore_others();
+    if let Some((target, source)) = replica {
+        router = router.every(Replica::new(target).reread(source));
+    }
+    if let Some(table) = view {
+        router = router.on(views::leaderboard(table.clone())).on(views::daily(table.clone())).on(views::species(table));
+    }
+    if let Some(server) = search {
+        let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
+        router = router.route("PET", index("pets")).route("ACTIVITY", index("activities"));
+    }
+    router
+}
+
+/// `materialize`: a leaderboard, a daily summary of each pet, and how many pets there are of each species.
+pub fn materialize(table: impl TransactTable + Clone) -> Router {
+    Router::by_attribute("entityType")
+        .on(views::leaderboard(table.clone()))
+        .on(views::daily(table.clone()))
+        .on(views::species(table))
+        .ignore("USER")
+        .ignore(views::ENTITY)
+}
+
+/// `notify`: news of pets, once each.
+pub fn notify(topic: impl Publisher, ledger: impl Ledger) -> Router {
+    Router::by_attribute("entityType").on(Notify::new(topic, news::of_pet).idempotent(ledger)).ignore_others()
+}
+
+/// `index`: pets and activities, each in an index of its own.
+pub fn index(server: impl Index + Clone) -> Router {
+    let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
+    Router::by_attribute("entityType").route("PET", index("pets")).route("ACTIVITY", index("activities")).ignore("USER")
+}
