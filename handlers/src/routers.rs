@@ -3,8 +3,8 @@
 use anabranch::{
     idempotency::IdempotentExt,
     notify::Notify,
-    record::NewAndOldImages,
-    replica::Replica,
+    record::{NewAndOldImages, NewImage},
+    replica::{Replica, Sweep},
     router::Router,
     search::{Search, all_attributes},
     sink::{
@@ -22,15 +22,20 @@ pub fn replicate(target: impl Table) -> Router<NewAndOldImages> {
     Router::new().every(Replica::new(target))
 }
 
+/// What is swept up in a replica behind a backfill.
+pub fn sweep(replica: Replica) -> Router<NewImage> {
+    Router::new().every(Sweep::new(replica))
+}
+
 /// What a backfill brings to which targets: all but news, which would be old.
 pub fn backfill(
-    replica: Option<(impl Table, impl TransactTable)>,
+    replica: Option<Replica>,
     view: Option<impl TransactTable + Clone>,
     search: Option<impl Index + Clone>,
 ) -> Router {
     let mut router = Router::by_attribute("entityType").ignore(views::ENTITY).ignore_others();
-    if let Some((target, source)) = replica {
-        router = router.every(Replica::new(target).reread(source));
+    if let Some(replica) = replica {
+        router = router.every(replica);
     }
     if let Some(table) = view {
         router = router.on(views::leaderboard(table.clone())).on(views::daily(table.clone())).on(views::species(table));

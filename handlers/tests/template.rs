@@ -15,6 +15,7 @@ use anabranch::{
     router::Router,
     search,
     sink::{dead_letter, index, ledger, publisher, table::Memory},
+    source::backfill,
     template::{Function, Mapping, Node, Template},
     testing::embedded::PET_TRACKER_TTL,
     view,
@@ -70,6 +71,22 @@ fn of<V: StreamView>(
     Declared { binary, filters: router.filters(), view: V::NAME, permissions }
 }
 
+/// The function that no stream drives.
+const BACKFILL: &str = "backfill";
+
+/// What the backfill does to which resource, with a signed search server.
+fn permissions_of_backfill() -> Vec<(&'static [&'static str], &'static str)> {
+    vec![
+        (backfill::ACTIONS, "${PetTracker.Arn}"),
+        (replica::REREAD_ACTIONS, "${PetTracker.Arn}"),
+        (replica::ACTIONS, "${Replica.Arn}"),
+        (backfill::ACTIONS, "${Replica.Arn}"),
+        (view::ACTIONS, "${Views.Arn}"),
+        (search::ACTIONS, "arn:aws:es:eu-west-1:123456789012:domain/pets/*"),
+        (dead_letter::ACTIONS, "${DeadLetters.Arn}"),
+    ]
+}
+
 fn top() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -89,6 +106,13 @@ fn functions(template: &Template) -> BTreeMap<String, Function> {
     built.map(|function| (function.binary.known().expect("BuildProperties: {Binary: ..}").clone(), function)).collect()
 }
 
+/// Those that a stream drives.
+fn of_streams(template: &Template) -> BTreeMap<String, Function> {
+    let mut functions = functions(template);
+    functions.remove(BACKFILL).expect("it is a function of the template");
+    functions
+}
+
 fn mapping(template: &Template, function: &Function) -> Mapping {
     let mut of_function =
         template.mappings().into_iter().filter(|mapping| mapping.function.as_ref() == Some(&function.id));
@@ -104,10 +128,20 @@ fn binaries() -> BTreeMap<String, String> {
     paths
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).expect("readable"))
+            (name, with_what_it_calls(fs::read_to_string(&path).expect("readable")))
         })
         .filter(stream)
         .collect()
+}
+
+/// The text of a binary, and of what reads its environment for it.
+fn with_what_it_calls(source: String) -> String {
+    if !source.contains("search_server()") {
+        return source;
+    }
+    let library = fs::read_to_string(top().join("handlers/src/lib.rs")).expect("readable");
+    let (_, function) = library.split_once("pub async fn search_server").expect("it is there");
+    source + function.split("\n}\n").next().expect("a function ends")
 }
 
 #[test]
@@ -124,7 +158,7 @@ fn nothing_is_found_by_our_own_checks() {
 fn a_function_for_each_binary_and_a_binary_for_each_function() {
     let functions: Vec<String> = functions(&template(&[])).into_keys().collect();
     assert_eq!(functions, binaries().into_keys().collect::<Vec<_>>());
-    let mut declared: Vec<&str> = declared().iter().map(|it| it.binary).collect();
+    let mut declared: Vec<&str> = declared().iter().map(|it| it.binary).chain([BACKFILL]).collect();
     declared.sort_unstable();
     assert_eq!(functions, declared);
 }
@@ -180,7 +214,7 @@ fn is_name(text: &str) -> bool {
 #[test]
 fn failures_are_reported_and_retries_bounded() {
     let template = template(&[]);
-    for (binary, function) in functions(&template) {
+    for (binary, function) in of_streams(&template) {
         let mapping = mapping(&template, &function);
         assert_eq!(mapping.reports_failures(), Some(true), "{binary}");
         assert_eq!(mapping.bisect.known(), Some(&true), "{binary}");
@@ -229,6 +263,17 @@ fn permissions_are_what_the_handlers_declare_and_nothing_else() {
         let of_lambda = of_lambda.map(|(action, resource)| (action.to_owned(), resource.to_owned()));
         assert_eq!(allowed(function), own.chain(of_lambda).collect::<BTreeSet<_>>(), "{binary}");
     }
+}
+
+#[test]
+fn a_backfill_may_do_what_its_targets_need_and_nothing_else() {
+    let function = &functions(&template(&EVERYTHING[2..4]))[BACKFILL];
+    let logs = format!("${{{}Logs.Arn}}", function.id);
+    let of_logs = ["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| (action.to_owned(), logs.clone()));
+    let own = permissions_of_backfill()
+        .into_iter()
+        .flat_map(|(actions, resource)| actions.iter().map(move |action| (action.to_string(), resource.to_owned())));
+    assert_eq!(allowed(function), own.chain(of_logs).collect::<BTreeSet<_>>());
 }
 
 #[test]

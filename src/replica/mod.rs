@@ -4,6 +4,7 @@ mod error;
 mod shape;
 mod snapshot;
 mod step;
+mod sweep;
 mod tombstones;
 mod write;
 
@@ -13,6 +14,7 @@ pub use error::ReplicaError;
 use shape::Transform;
 pub use shape::{IntoRow, Shape};
 use step::Step;
+pub use sweep::Sweep;
 pub use tombstones::{TOMBSTONE_ATTRIBUTE, Tombstones, is_tombstone};
 
 use crate::{
@@ -24,6 +26,8 @@ use crate::{
 /// What the function's role must allow on the target, behind a table of DynamoDB; [`Replica::plain`] needs
 /// `dynamodb:BatchWriteItem` instead.
 pub const ACTIONS: &[&str] = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
+/// What it must allow on the source besides, for a replica that [reads rows of snapshots again](Replica::reread).
+pub const REREAD_ACTIONS: &[&str] = &["dynamodb:BatchGetItem"];
 /// Guarded writes on their way at the same time, unless another number is chosen.
 pub const DEFAULT_CONCURRENCY: usize = 32;
 /// Plain batches on their way at the same time, unless another number is chosen.

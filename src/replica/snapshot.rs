@@ -4,7 +4,11 @@
 //! ever delete it. So the source is asked once more when the row is there. If the item is there then, a deletion that is
 //! yet to come finds the row; if it is not, the row goes, unless a change of the stream has written it meanwhile.
 
-use std::{collections::HashMap, pin::pin, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    sync::Arc,
+};
 
 use futures_util::StreamExt;
 
@@ -81,20 +85,35 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// # Errors
     /// The first failure; to be called again with the same rows. [`ReplicaError::NoSource`] without [`reread`](Self::reread).
     pub async fn sweep(&self, keys: &[&str], rows: impl IntoIterator<Item = Item>) -> Result<usize, ReplicaError> {
+        Ok(self.sweep_each(keys, rows).await?.len())
+    }
+
+    /// The same; answers with the indexes of the rows that had no item.
+    pub(super) async fn sweep_each(
+        &self,
+        keys: &[&str],
+        rows: impl IntoIterator<Item = Item>,
+    ) -> Result<HashSet<usize>, ReplicaError> {
         if !self.takes_snapshots() {
             return Err(ReplicaError::NoSource { table: self.table.name().into() });
         }
-        let Some((_, attribute)) = self.rereads() else { return Ok(0) };
+        let Some((_, attribute)) = self.rereads() else { return Ok(HashSet::new()) };
         let snapshot = |row: Item| {
             let Some(AttributeValue::S(version)) = row.get(&**attribute) else { return None };
             let version = Version::parse(version).filter(Version::is_snapshot)?;
             let key = keys.iter().map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
             Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version })
         };
-        let rows: Vec<_> = rows.into_iter().filter_map(snapshot).collect();
+        let rows = rows.into_iter().enumerate();
+        let (indexes, rows): (Vec<_>, Vec<_>) = rows.filter_map(|(index, row)| Some((index, snapshot(row)?))).unzip();
         let confirmed = self.delete_what_is_gone(rows, self.limits(Deadline::NEVER)).await;
-        let gone = confirmed.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
-        Ok(gone.into_iter().filter(|gone| *gone).count())
+        let mut gone = HashSet::new();
+        for (index, confirmed) in indexes.into_iter().zip(confirmed) {
+            if confirmed.transpose()?.unwrap_or_default() {
+                gone.insert(index);
+            }
+        }
+        Ok(gone)
     }
 }
 

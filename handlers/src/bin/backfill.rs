@@ -14,6 +14,7 @@ use anabranch::{
     aws,
     dispatch::Dispatcher,
     lambda,
+    replica::Replica,
     sink::{dead_letter::Sqs, table::DynamoDb},
     source::backfill::BackfillFunction,
 };
@@ -23,16 +24,22 @@ use handlers::{routers, search_server, setting};
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let client = aws_sdk_dynamodb::Client::new(&aws::load().await);
-    let source = DynamoDb::new(client.clone(), setting("SOURCE_TABLE")?);
-    let replica = match setting("TARGET_TABLE") {
-        Ok(target) => Some((DynamoDb::connect(target, env::var("TARGET_REGION").ok()).await, source)),
-        Err(_) => None,
-    };
+    let source = setting("SOURCE_TABLE")?;
+    let region = env::var("TARGET_REGION").ok();
+    let target = aws_sdk_dynamodb::Client::new(&aws::load_as(region, None).await);
+    let replica = setting("TARGET_TABLE").ok().map(|table| {
+        Replica::new(DynamoDb::new(target.clone(), table)).reread(DynamoDb::new(client.clone(), &*source))
+    });
     let view = setting("VIEW_TABLE").ok().map(|table| DynamoDb::new(client.clone(), table));
-    let router = routers::backfill(replica, view, search_server().await.ok());
+    let router = routers::backfill(replica.clone(), view, search_server().await.ok());
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),
     };
-    lambda::run_backfill(BackfillFunction::new(client, setting("SOURCE_TABLE")?, app, "backfill")).await
+    let function = BackfillFunction::new(client, source, app, "backfill");
+    lambda::run_backfill(match (replica, setting("TARGET_TABLE")) {
+        (Some(replica), Ok(table)) => function.sweeping(target, table, routers::sweep(replica)),
+        _ => function,
+    })
+    .await
 }

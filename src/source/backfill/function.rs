@@ -4,7 +4,10 @@ use aws_sdk_dynamodb::Client;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
-use super::{Backfill, BackfillError, Counts, Plan, PlanError, Slice, SliceCursor, TableFacts, TableHistory, Wish};
+use super::{
+    Backfill, BackfillError, Counts, Plan, PlanError, Slice, SliceCursor, TableFacts, TableHistory, Wish,
+    plan::MOST_SEGMENTS,
+};
 use crate::{dispatch::Dispatcher, handler::Deadline, scan::Cursor};
 
 /// What a state machine asks of the function.
@@ -18,6 +21,9 @@ pub enum Ask {
         /// What is wanted.
         #[serde(default)]
         wish: Wish,
+        /// What for: to bring the past, or to sweep up behind that.
+        #[serde(default)]
+        phase: Phase,
     },
     /// Read on in a segment.
     Slice {
@@ -33,14 +39,25 @@ pub enum Ask {
     },
 }
 
+/// What a backfill does, one after the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Brings the past of the source to the targets.
+    #[default]
+    Bring,
+    /// Deletes from a replica what a slice that crashed has left there of items that were deleted meanwhile.
+    Sweep,
+}
+
 /// What the function answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
     /// What is to be done, and where each segment begins.
     Planned {
-        /// The plan.
-        plan: Box<Plan>,
+        /// The plan; none if there is nothing to sweep.
+        plan: Option<Box<Plan>>,
         /// A cursor for each segment.
         segments: Vec<SliceCursor<Cursor>>,
     },
@@ -70,6 +87,13 @@ pub enum FunctionError {
 /// It keeps nothing between two questions but what the table's keys are: where a segment stands is in the answer.
 #[derive(Debug)]
 pub struct BackfillFunction {
+    bring: Work,
+    sweep: Option<Work>,
+}
+
+/// One table, and what its rows go through.
+#[derive(Debug)]
+struct Work {
     client: Client,
     table: String,
     dispatcher: Dispatcher,
@@ -86,20 +110,22 @@ impl BackfillFunction {
         dispatcher: impl Into<Dispatcher>,
         handler: impl Into<String>,
     ) -> Self {
-        Self {
-            client,
-            table: table.into(),
-            dispatcher: dispatcher.into(),
-            handler: handler.into(),
-            generation: 0,
-            described: OnceCell::new(),
-        }
+        Self { bring: Work::new(client, table.into(), dispatcher.into(), handler.into()), sweep: None }
     }
 
     /// The generation of the target that is built: 0 unless a view is built anew.
     #[must_use]
     pub fn generation(mut self, generation: u32) -> Self {
-        self.generation = generation;
+        self.bring.generation = generation;
+        self
+    }
+
+    /// Sweeps up in a replica when the past was brought there: the rows of `table` go through a
+    /// [`Sweep`](crate::replica::Sweep).
+    #[must_use]
+    pub fn sweeping(mut self, client: Client, table: impl Into<String>, sweep: impl Into<Dispatcher>) -> Self {
+        let handler = format!("{} sweep", self.bring.handler);
+        self.sweep = Some(Work::new(client, table.into(), sweep.into(), handler));
         self
     }
 
@@ -109,8 +135,15 @@ impl BackfillFunction {
     /// The plan is refused, or the slice has failed.
     pub async fn answer(&self, ask: Ask, deadline: Deadline) -> Result<Answer, FunctionError> {
         match ask {
-            Ask::Plan { job, wish } => self.plan(&job, wish).await,
-            Ask::Slice { plan, cursor } => self.slice(&plan, *cursor, deadline).await,
+            Ask::Plan { job, wish, phase: Phase::Bring } => self.bring.plan(&job, wish).await,
+            Ask::Plan { job, wish, phase: Phase::Sweep } => match &self.sweep {
+                Some(sweep) => sweep.plan(&job, wish).await,
+                None => Ok(Answer::Planned { plan: None, segments: Vec::new() }),
+            },
+            Ask::Slice { plan, cursor } => {
+                let of_sweep = self.sweep.as_ref().filter(|sweep| sweep.handler == cursor.handler);
+                of_sweep.unwrap_or(&self.bring).slice(&plan, *cursor, deadline).await
+            }
             Ask::Report { segments } => {
                 let mut counts = Counts::default();
                 segments.iter().for_each(|segment| counts += segment);
@@ -118,15 +151,25 @@ impl BackfillFunction {
             }
         }
     }
+}
+
+impl Work {
+    fn new(client: Client, table: String, dispatcher: Dispatcher, handler: String) -> Self {
+        Self { client, table, dispatcher, handler, generation: 0, described: OnceCell::new() }
+    }
 
     async fn plan(&self, job: &str, wish: Wish) -> Result<Answer, FunctionError> {
         let (facts, history) = TableFacts::of(&self.client, &self.table).await?;
         let plan = Box::new(Plan::of(&facts, wish)?);
+        if plan.segments > MOST_SEGMENTS {
+            let (setting, value) = ("the number of segments of a state machine", plan.segments.to_string());
+            return Err(PlanError::Setting { setting, value, expected: "500 at most: its state has 256 KB" }.into());
+        }
         let history = plan.apply(history);
         let places = history.places()?;
         let backfill = self.backfill(history);
         let segments = places.into_iter().map(|place| backfill.begin(job, place)).collect();
-        Ok(Answer::Planned { plan, segments })
+        Ok(Answer::Planned { plan: Some(plan), segments })
     }
 
     async fn slice(

@@ -9,9 +9,12 @@ mod plan;
 mod slice;
 mod table;
 
+/// What the function's role must allow on the table that is read.
+pub const ACTIONS: &[&str] = &["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:Scan"];
+
 pub use cursor::{Counts, SliceCursor};
 pub use error::BackfillError;
-pub use function::{Answer, Ask, BackfillFunction, FunctionError};
+pub use function::{Answer, Ask, BackfillFunction, FunctionError, Phase};
 pub use history::{History, Portion};
 pub use job::Job;
 pub use plan::{Plan, PlanError, TableFacts, Wish};

@@ -21,8 +21,8 @@ const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const SEGMENTS_PER_WORKER: u32 = 8;
 /// A segment has at least so much, if there is enough.
 const SMALLEST_SEGMENT: u64 = 16 << 20;
-/// More are not worth their cursors in the state of a state machine: 256 KB.
-const MOST_SEGMENTS: u32 = 1_000;
+/// More do not fit, with a cursor of some 350 bytes each, into the 256 KB of a state machine's state.
+pub(super) const MOST_SEGMENTS: u32 = 500;
 /// The part of a provisioned table's read capacity that a backfill may have.
 const LARGEST_SHARE: f64 = 0.8;
 /// What one sequential reader takes at most, about: a page of 1 MB in 40 ms.

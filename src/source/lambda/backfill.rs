@@ -31,7 +31,8 @@ pub async fn run_backfill(function: BackfillFunction) -> Result<(), Error> {
 async fn answer(function: Arc<BackfillFunction>, event: LambdaEvent<Ask>) -> Result<Answer, FunctionError> {
     let answer = function.answer(event.payload, deadline(event.context.deadline).minus(MARGIN)).await;
     match &answer {
-        Ok(Answer::Planned { plan, segments }) => {
+        Ok(Answer::Planned { plan: None, .. }) => tracing::info!("nothing to sweep"),
+        Ok(Answer::Planned { plan: Some(plan), segments }) => {
             tracing::info!(table = plan.table, segments = segments.len(), seconds = plan.seconds, "planned");
             plan.warnings.iter().for_each(|warning| tracing::warn!(warning, "planned"));
         }
