@@ -1,0 +1,8 @@
+//! The event source mapping, statement by statement (`ESM-n`), and under everything that happens to streams.
+
+mod batching;
+mod failures;
+mod play;
+mod streams;
+mod windows;
+mod world;
