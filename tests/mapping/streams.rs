@@ -324,14 +324,14 @@ fn a_trim_during_an_outage_fails_or_is_reported() {
 
 #[test]
 fn an_idle_shard_has_no_gap_when_its_last_record_is_trimmed() {
-    let mut play = Rehearsal::new(settings());
+    let mut play = Rehearsal::new(with(|it| it.poll_interval = seconds(10)));
     put(&play, 2);
     play.run_for(seconds(30 * 3600));
     play.crash();
     put(&play, 1);
     play.run_for(seconds(10));
     play.stream().expire_iterators();
-    play.run_for(seconds(10));
+    play.run_for(seconds(30));
     assert_eq!(play.trace(), [vec![1, 2], vec![3]]);
     assert!(!has(&play, |event| matches!(event, Event::Gap { .. })));
     assert_eq!(play.machine().failure(), None);

@@ -158,7 +158,7 @@ impl World {
             self.check_positions(&shards);
             self.check_order();
         }
-        self.play.run_for(seconds(1800));
+        self.play.run_for(seconds(900));
         self.check_positions(&shards);
         self.check_order();
         self.check_end();
@@ -179,6 +179,7 @@ fn mix(seed: u64) -> Settings {
         it.report_item_failures = true;
         it.trimmed = TrimPolicy::Fail;
         it.batching_window = seconds(seed % 2);
+        it.poll_interval = seconds(2);
     })
 }
 
@@ -228,7 +229,7 @@ fn a_crash_at_every_step_loses_nothing() {
             }
         }
         world.play.crash();
-        world.play.run_for(seconds(900));
+        world.play.run_for(seconds(600));
         world.check_positions(&shards);
         world.check_order();
         world.check_end();
