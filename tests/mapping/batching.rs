@@ -3,17 +3,21 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anabranch::{
-    record::RawRecord,
-    source::mapping::{Answer, Filter, PAYLOAD_LIMIT, Settings},
+    pattern::FilterCriteria,
+    source::mapping::{Answer, PAYLOAD_LIMIT, Settings},
     testing::streams::{Call, Rehearsal},
 };
 use serde_json::json;
 
 use crate::play::{put, raising, seconds, settings, times, with};
 
-/// A filter on the text of a record: it stands for patterns, whose own tests are elsewhere.
-fn containing(text: &'static str) -> Filter {
-    Arc::new(move |record: &RawRecord| String::from_utf8_lossy(record.json()).contains(text))
+/// A mapping of records whose attribute has this text.
+fn filtered(batch_size: usize, attribute: &str, text: &str) -> Rehearsal {
+    let pattern = json!({ "dynamodb": { "NewImage": { attribute: { "S": [text] } } } }).to_string();
+    Rehearsal::new(with(|it| {
+        it.batch_size = batch_size;
+        it.filter_criteria = FilterCriteria::parse([pattern]).expect("a pattern");
+    }))
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn esm_16_a_batch_never_mixes_shards() {
 
 #[test]
 fn esm_25_what_the_filter_declines_moves_the_position_and_nothing_else() {
-    let mut play = Rehearsal::new(with(|it| it.batch_size = 2)).filtered(containing("PET#3"));
+    let mut play = filtered(2, "PK", "PET#3");
     put(&play, 3);
     play.run_for(seconds(1));
     assert!(play.trace().is_empty());
@@ -69,7 +73,7 @@ fn esm_25_what_the_filter_declines_moves_the_position_and_nothing_else() {
 
 #[test]
 fn esm_25_filtering_comes_before_batching() {
-    let mut play = Rehearsal::new(with(|it| it.batch_size = 3)).filtered(containing("paired"));
+    let mut play = filtered(3, "text", "paired");
     for n in 1..=12 {
         play.stream().put_with("PET#1", if n % 2 == 0 { "paired" } else { "odd" });
     }

@@ -1,6 +1,6 @@
 //! What the mapping tells about its work.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{Condition, Position, Sequence, ShardId};
 
@@ -169,4 +169,91 @@ pub struct Metrics {
     pub retries: u64,
     /// Records given up on.
     pub discarded: u64,
+}
+
+impl Event {
+    /// The lower-case word used in logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ShardFound { .. } => "shard_found",
+            Self::ShardStarted { .. } => "shard_started",
+            Self::ShardFinished { .. } => "shard_finished",
+            Self::ShardGone { .. } => "shard_gone",
+            Self::ShardReopened { .. } => "shard_reopened",
+            Self::IteratorExpired { .. } => "iterator_expired",
+            Self::PositionLost { .. } => "position_lost",
+            Self::Gap { .. } => "gap",
+            Self::ReadFailed { .. } => "read_failed",
+            Self::StreamGone => "stream_gone",
+            Self::StreamEnded => "stream_ended",
+            Self::Invoked { .. } => "invoked",
+            Self::Handled { .. } => "handled",
+            Self::Failed { .. } => "failed",
+            Self::Discarded { .. } => "discarded",
+            Self::Reported { .. } => "reported",
+            Self::CheckpointsFailed { .. } => "checkpoints_failed",
+        }
+    }
+
+    /// The shard that it is about, if it is about one.
+    pub fn shard(&self) -> Option<&ShardId> {
+        match self {
+            Self::StreamGone | Self::StreamEnded | Self::CheckpointsFailed { .. } => None,
+            Self::ReadFailed { shard, .. } => shard.as_ref(),
+            Self::ShardFound { shard, .. }
+            | Self::ShardStarted { shard, .. }
+            | Self::ShardFinished { shard }
+            | Self::ShardGone { shard }
+            | Self::ShardReopened { shard }
+            | Self::IteratorExpired { shard }
+            | Self::PositionLost { shard, .. }
+            | Self::Gap { shard, .. }
+            | Self::Invoked { shard, .. }
+            | Self::Handled { shard, .. }
+            | Self::Failed { shard, .. }
+            | Self::Discarded { shard, .. }
+            | Self::Reported { shard, .. } => Some(shard),
+        }
+    }
+}
+
+/// What happened, in a few words; the shard is left to [`Event::shard`].
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShardFound { parent: None, .. } => f.write_str("shard found"),
+            Self::ShardFound { parent: Some(parent), .. } => write!(f, "shard found, a child of {parent}"),
+            Self::ShardStarted { position, .. } => write!(f, "reading from {position}"),
+            Self::ShardFinished { .. } => f.write_str("shard finished"),
+            Self::ShardGone { .. } => f.write_str("shard gone; what it still held is lost"),
+            Self::ShardReopened { .. } => f.write_str("shard was said to have ended, but goes on"),
+            Self::IteratorExpired { .. } => f.write_str("iterator expired; fetching another"),
+            Self::PositionLost { reason, .. } => write!(f, "position lost ({reason}); reading from the oldest record"),
+            Self::Gap { after: Some(after), .. } => write!(f, "records behind {after} may be lost: they were trimmed"),
+            Self::Gap { after: None, .. } => f.write_str("records may be lost: they were trimmed"),
+            Self::ReadFailed { reason, wait, .. } => write!(f, "reading failed, again in {wait:?}: {reason}"),
+            Self::StreamGone => f.write_str("there is no such stream"),
+            Self::StreamEnded => f.write_str("the stream is disabled and done with"),
+            Self::Invoked { records, attempt, .. } => write!(f, "invoked with {records} records, attempt {attempt}"),
+            Self::Handled { records, age, .. } => write!(f, "{records} records handled, the last {age:.1?} old"),
+            Self::Failed { records, reason, next, .. } => write!(f, "{records} records failed, {next}: {reason}"),
+            Self::Discarded { records, condition, .. } => write!(f, "{records} records given up on: {condition:?}"),
+            Self::Reported { refused: None, .. } => f.write_str("the failure destination was told"),
+            Self::Reported { refused: Some(reason), .. } => {
+                write!(f, "the failure destination refused, and nobody is told: {reason}")
+            }
+            Self::CheckpointsFailed { reason } => write!(f, "positions cannot be loaded or saved: {reason}"),
+        }
+    }
+}
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retry { wait } => write!(f, "again in {wait:?}"),
+            Self::Split { first } => write!(f, "again in two parts, the first of {first}"),
+            Self::Remainder => f.write_str("again from the first failed one"),
+            Self::Discard => f.write_str("given up on"),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     Checkpoint, Describe, Event, FailureRecord, Metrics, Settings, ShardId, ShardInfo, ShardPage, StartingPosition,
     StreamFault,
     discovery::{Discovery, Found, Listing},
-    ports::{Answer, Filter, Position, RecordPage},
+    ports::{Answer, Position, RecordPage},
     reader::{Doubt, backoff},
     shard::{End, Shard, Wish, World},
     time,
@@ -97,6 +97,12 @@ pub enum MappingError {
         /// The shard.
         shard: ShardId,
     },
+    /// It was stopped, and the positions cannot be saved: what was done since the last time is delivered again.
+    #[error("the positions in stream {stream} cannot be saved")]
+    NotSaved {
+        /// The stream.
+        stream: String,
+    },
 }
 
 /// How the last invocations went, in the words of the mapping API (ESM-1, ESM-2).
@@ -138,7 +144,6 @@ struct Waiting {
 pub struct Machine {
     settings: Settings,
     stream: String,
-    filter: Option<Filter>,
     /// Checkpoints of shards that were not listed yet; none before they are loaded.
     kept: Option<BTreeMap<ShardId, Checkpoint>>,
     loading: bool,
@@ -173,12 +178,11 @@ pub struct Machine {
 
 impl Machine {
     /// A mapping of a stream, which begins by loading its checkpoints.
-    pub fn new(settings: Settings, stream_arn: impl Into<String>, filter: Option<Filter>) -> Self {
+    pub fn new(settings: Settings, stream_arn: impl Into<String>) -> Self {
         let discovery = Discovery::new(settings.discovery_interval);
         Self {
             settings,
             stream: stream_arn.into(),
-            filter,
             kept: None,
             loading: false,
             fresh: false,
@@ -331,7 +335,6 @@ impl Machine {
             now,
             settings: &self.settings,
             stream: &self.stream,
-            filter: self.filter.as_ref(),
             metrics: &mut self.metrics,
             events: &mut self.events,
         };

@@ -7,16 +7,13 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::{FailureRecord, Sequence, StreamRecord};
-use crate::record::{RawRecord, Timestamp};
+use crate::record::Timestamp;
 
 /// The id of a shard.
 pub type ShardId = Arc<str>;
 
 /// Any error of an adapter.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whether the function is to see a record. What it declines advances the position and nothing else (ESM-25).
-pub type Filter = Arc<dyn Fn(&RawRecord) -> bool + Send + Sync>;
 
 /// One stream, as the API shows it.
 pub trait Streams: Send + Sync + 'static {
@@ -81,6 +78,17 @@ pub enum Position {
     After(Sequence),
     /// The first record that was created then or later (`AT_TIMESTAMP`). Few back ends know it.
     Since(Timestamp),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrimHorizon => f.write_str("the oldest record"),
+            Self::Latest => f.write_str("behind the newest record"),
+            Self::After(sequence) => write!(f, "behind record {sequence}"),
+            Self::Since(time) => write!(f, "the first record since {time}"),
+        }
+    }
 }
 
 /// Why the stream did not answer.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pattern::FilterCriteria;
+
 /// The largest event that Lambda hands to a function.
 pub const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
 
@@ -23,6 +25,9 @@ pub struct Settings {
     pub uuid: String,
     /// Where shards begin that have no checkpoint: the oldest record.
     pub starting_position: StartingPosition,
+    /// Which records the function is to see: all unless set. What is declined advances the position and nothing else
+    /// (ESM-25); a record that cannot be read is never declined.
+    pub filter_criteria: FilterCriteria,
     /// The most records of a batch: 1 to 10,000, 100 unless set.
     pub batch_size: usize,
     /// How long to gather records: 0 to 300 seconds, 0 unless set.
@@ -61,6 +66,7 @@ impl Settings {
             function_arn: function_arn.into(),
             uuid: "00000000-0000-4000-8000-000000000000".to_owned(),
             starting_position: StartingPosition::TrimHorizon,
+            filter_criteria: FilterCriteria::default(),
             batch_size: 100,
             batching_window: Duration::ZERO,
             parallelization_factor: 1,

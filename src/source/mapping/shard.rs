@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{
     Checkpoint, Event, FailureRecord, Metrics, Sequence, Settings, ShardId, StreamRecord,
     lane::{Act, Around, Entry, Lane},
-    ports::{Answer, Filter, Position, RecordPage, StreamFault, WindowState},
+    ports::{Answer, Position, RecordPage, StreamFault, WindowState},
     progress::Progress,
     reader::{Ask, Doubt, Reader, Taken},
     settings::PAYLOAD_LIMIT,
@@ -30,7 +30,6 @@ pub(super) struct World<'a> {
     pub(super) now: Timestamp,
     pub(super) settings: &'a Settings,
     pub(super) stream: &'a str,
-    pub(super) filter: Option<&'a Filter>,
     pub(super) metrics: &'a mut Metrics,
     pub(super) events: &'a mut Vec<Event>,
 }
@@ -223,8 +222,7 @@ impl Shard {
     /// What the filter declines is done with at once (ESM-25).
     fn enter(&mut self, record: StreamRecord, world: &mut World<'_>) {
         world.metrics.polled += 1;
-        let declined = |filter: &Filter| record.raw().is_some_and(|raw| !filter(raw));
-        if world.filter.is_some_and(declined) {
+        if record.raw().is_some_and(|raw| !world.settings.filter_criteria.matches(raw)) {
             world.metrics.filtered_out += 1;
             self.progress.pass(record.sequence());
             return;

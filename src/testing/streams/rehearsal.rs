@@ -9,9 +9,7 @@ use serde_json::Value;
 use super::StreamSimulator;
 use crate::{
     record::Timestamp,
-    source::mapping::{
-        Answer, Checkpoint, Command, Event, FailureRecord, Filter, Machine, Reply, Settings, ShardId, Streams,
-    },
+    source::mapping::{Answer, Checkpoint, Command, Event, FailureRecord, Machine, Reply, Settings, ShardId, Streams},
 };
 
 /// Turns without time passing: more than these are an endless loop.
@@ -51,7 +49,6 @@ type Function = dyn FnMut(&Invocation) -> Answer + Send;
 pub struct Rehearsal {
     stream: Arc<StreamSimulator>,
     settings: Settings,
-    filter: Option<Filter>,
     machine: Machine,
     function: Box<Function>,
     latency: Duration,
@@ -75,10 +72,9 @@ impl Rehearsal {
     /// The same with a stream that is there.
     pub fn with_stream(settings: Settings, stream: Arc<StreamSimulator>) -> Self {
         Self {
-            machine: Machine::new(settings.clone(), stream.arn(), None),
+            machine: Machine::new(settings.clone(), stream.arn()),
             stream,
             settings,
-            filter: None,
             function: Box::new(|_| Answer::returned("{}")),
             latency: Duration::ZERO,
             refusing: false,
@@ -91,14 +87,6 @@ impl Rehearsal {
             events: Vec::new(),
             steps: 0,
         }
-    }
-
-    /// Filters records.
-    #[must_use]
-    pub fn filtered(mut self, filter: Filter) -> Self {
-        self.filter = Some(filter);
-        self.restart();
-        self
     }
 
     /// Answers in a random order.
@@ -237,7 +225,7 @@ impl Rehearsal {
 
     fn restart(&mut self) {
         self.pending.clear();
-        self.machine = Machine::new(self.settings.clone(), self.stream.arn(), self.filter.clone());
+        self.machine = Machine::new(self.settings.clone(), self.stream.arn());
     }
 
     /// One of so many, by the seed; the first without one.
