@@ -1,6 +1,8 @@
 //! The event source mapping, statement by statement (`ESM-n`), and under everything that happens to streams.
 
+mod admission;
 mod batching;
+mod driver;
 mod failures;
 mod play;
 mod streams;

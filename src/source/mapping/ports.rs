@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FailureRecord, Sequence, StreamRecord};
 use crate::record::Timestamp;
@@ -226,6 +226,7 @@ pub trait Checkpoints: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// The shard.
+    #[serde(serialize_with = "write_shard", deserialize_with = "read_shard")]
     pub shard: ShardId,
     /// The last record of which it and all before it are done with.
     pub sequence: Option<Sequence>,
@@ -243,6 +244,14 @@ pub struct Checkpoint {
     pub window: Option<WindowState>,
     /// When it was taken. Nanoseconds since 1970.
     pub updated_at: i64,
+}
+
+fn write_shard<S: Serializer>(shard: &ShardId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(shard)
+}
+
+fn read_shard<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ShardId, D::Error> {
+    String::deserialize(deserializer).map(Into::into)
 }
 
 /// A tumbling window between two invocations.
