@@ -5,128 +5,19 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use super::{
-    Checkpoint, Describe, Event, FailureRecord, Metrics, Settings, ShardId, ShardInfo, ShardPage, StartingPosition,
-    StreamFault,
+    Checkpoint, Event, Metrics, Settings, ShardId, ShardInfo, StartingPosition, StreamFault,
+    command::{Command, MappingError, ProcessingResult, Reply},
     discovery::{Discovery, Found, Listing},
-    ports::{Answer, Position, RecordPage},
+    ports::Position,
     reader::{Doubt, backoff},
-    shard::{End, Shard, Wish, World},
+    shard::{End, Shard, World},
     time,
 };
 use crate::record::Timestamp;
 
 /// Finished shards are remembered for so long after they are not listed any more.
 const MEMORY: Duration = Duration::from_secs(48 * 60 * 60);
-
-/// What the mapping wants to have done.
-#[derive(Debug)]
-pub enum Command {
-    /// Load the checkpoints.
-    Load,
-    /// List shards.
-    Describe(Describe),
-    /// Get an iterator.
-    Iterator {
-        /// The shard.
-        shard: ShardId,
-        /// Where it begins.
-        position: Position,
-    },
-    /// Get records.
-    Read {
-        /// The shard.
-        shard: ShardId,
-        /// The iterator.
-        iterator: String,
-        /// The most records: 1 to 1000.
-        limit: usize,
-    },
-    /// Invoke the function.
-    Invoke {
-        /// The shard.
-        shard: ShardId,
-        /// The lane of the shard.
-        lane: usize,
-        /// The event.
-        event: Bytes,
-    },
-    /// Tell the failure destination.
-    Report {
-        /// The shard.
-        shard: ShardId,
-        /// The lane of the shard.
-        lane: usize,
-        /// What was given up on.
-        failure: Box<FailureRecord>,
-    },
-    /// Save these checkpoints, all or none.
-    Save(Vec<Checkpoint>),
-}
-
-/// The answer to a [`Command`].
-#[derive(Debug)]
-pub enum Reply {
-    /// To [`Command::Load`].
-    Loaded(Result<Vec<Checkpoint>, String>),
-    /// To [`Command::Describe`].
-    Described(Describe, Result<ShardPage, StreamFault>),
-    /// To [`Command::Iterator`].
-    Iterator(ShardId, Result<String, StreamFault>),
-    /// To [`Command::Read`], with the iterator that was used.
-    Records(ShardId, String, Result<RecordPage, StreamFault>),
-    /// To [`Command::Invoke`].
-    Answered(ShardId, usize, Answer),
-    /// To [`Command::Report`]: why the destination refused, if it did.
-    Reported(ShardId, usize, Option<String>),
-    /// To [`Command::Save`]: the same checkpoints, and why they are not saved, if they are not.
-    Saved(Vec<Checkpoint>, Option<String>),
-}
-
-/// Why a mapping cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MappingError {
-    /// Records were trimmed before they were read, and the policy is to fail.
-    #[error("records of shard {shard} of stream {stream} may have been trimmed before they were read")]
-    Trimmed {
-        /// The stream.
-        stream: String,
-        /// The shard.
-        shard: ShardId,
-    },
-    /// It was stopped, and the positions cannot be saved: what was done since the last time is delivered again.
-    #[error("the positions in stream {stream} cannot be saved")]
-    NotSaved {
-        /// The stream.
-        stream: String,
-    },
-}
-
-/// How the last invocations went, in the words of the mapping API (ESM-1, ESM-2).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ProcessingResult {
-    /// There were none.
-    #[default]
-    NoRecords,
-    /// The last one succeeded.
-    Ok,
-    /// The last one failed.
-    Problem,
-}
-
-impl ProcessingResult {
-    /// `No records processed`, `OK`, or `PROBLEM: Function call failed`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoRecords => "No records processed",
-            Self::Ok => "OK",
-            Self::Problem => "PROBLEM: Function call failed",
-        }
-    }
-}
 
 /// A shard that is known and not begun.
 #[derive(Debug)]
@@ -318,19 +209,19 @@ impl Machine {
     fn poll_shards(&mut self, now: Timestamp) -> Option<Command> {
         for _ in 0..self.active.len() {
             self.turn = (self.turn + 1) % self.active.len();
+            let index = self.turn;
             let (active, mut world) = self.world(now);
-            let (shard, index) = active;
-            let shard = &mut shard[index];
+            let shard = &mut active[index];
             if let Some(wish) = shard.poll(&mut world) {
                 let id = shard.id().clone();
                 self.dirty.insert(id.clone());
-                return Some(command(id, wish));
+                return Some(Command::of(id, wish));
             }
         }
         None
     }
 
-    fn world(&mut self, now: Timestamp) -> ((&mut [Shard], usize), World<'_>) {
+    fn world(&mut self, now: Timestamp) -> (&mut [Shard], World<'_>) {
         let world = World {
             now,
             settings: &self.settings,
@@ -338,7 +229,7 @@ impl Machine {
             metrics: &mut self.metrics,
             events: &mut self.events,
         };
-        ((&mut self.active, self.turn), world)
+        (&mut self.active, world)
     }
 
     fn release(&mut self) {
@@ -395,8 +286,7 @@ impl Machine {
     /// Does something with a shard, which may find that records are missing.
     fn with_shard(&mut self, now: Timestamp, id: &ShardId, work: impl FnOnce(&mut Shard, &mut World<'_>) -> bool) {
         let Some(index) = self.index.get(id).copied() else { return };
-        self.turn = index;
-        let ((active, index), mut world) = self.world(now);
+        let (active, mut world) = self.world(now);
         let shard = &mut active[index];
         let before = shard.end;
         let gap = work(shard, &mut world);
@@ -618,15 +508,6 @@ impl Machine {
         self.index.insert(id.clone(), self.active.len());
         self.active.push(shard);
         self.dirty.insert(id);
-    }
-}
-
-fn command(shard: ShardId, wish: Wish) -> Command {
-    match wish {
-        Wish::Iterator(position) => Command::Iterator { shard, position },
-        Wish::Read { iterator, limit } => Command::Read { shard, iterator, limit },
-        Wish::Invoke { lane, payload } => Command::Invoke { shard, lane, event: payload },
-        Wish::Report { lane, failure } => Command::Report { shard, lane, failure },
     }
 }
 
