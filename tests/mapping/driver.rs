@@ -64,7 +64,7 @@ fn mapping(stream: &Arc<StreamSimulator>, settings: Settings) -> (Mapping, Arc<M
             if call % 3 == 2 {
                 return Err(Failure::retry("told to"));
             }
-            seen.lock().unwrap().push(key);
+            seen.lock().expect("no panic under the lock").push(key);
             Ok(())
         }
     };
@@ -92,7 +92,7 @@ async fn a_disabled_stream_is_handled_to_its_end() {
     let mut told = 0;
     let ended = mapping.run(std::future::pending(), |_, events| told += events.len()).await;
     assert_eq!(ended, Ok(Ended::StreamEnded));
-    assert!(handled.lock().unwrap().iter().cloned().eq((0..30).map(|n| format!("PET#{n}"))));
+    assert!(handled.lock().expect("no panic under the lock").iter().cloned().eq((0..30).map(|n| format!("PET#{n}"))));
     assert!(told > 30);
 }
 
@@ -110,13 +110,13 @@ async fn it_stops_when_told_and_goes_on_from_the_file() {
         let (mapping, handled) = mapping(&stream, reporting());
         let enough = handled.clone();
         let stop = async move {
-            while enough.lock().unwrap().len() < 10 {
+            while enough.lock().expect("no panic under the lock").len() < 10 {
                 tokio::task::yield_now().await;
             }
         };
         let ended = mapping.keep("group", checkpoints).run(stop, |_, _| {}).await;
         assert_eq!(ended, Ok(Ended::Stopped));
-        let handled = handled.lock().unwrap();
+        let handled = handled.lock().expect("no panic under the lock");
         assert!(handled.iter().all(|key| key.starts_with(&format!("PET#{round}-"))), "{round}: {handled:?}");
         total += handled.len();
     }
@@ -170,7 +170,7 @@ async fn positions_that_cannot_be_saved_at_the_end_are_an_error() {
     let (mapping, handled) = mapping(&stream, reporting());
     let enough = handled.clone();
     let stop = async move {
-        while enough.lock().unwrap().is_empty() {
+        while enough.lock().expect("no panic under the lock").is_empty() {
             tokio::task::yield_now().await;
         }
     };

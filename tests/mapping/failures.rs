@@ -158,7 +158,7 @@ fn bad_second(bisect: bool, report: bool, retries: u32) -> (Vec<Vec<u64>>, Vec<u
     put(&play, 4);
     play.run_for(seconds(120));
     let counts = documents(&play);
-    let counts = counts.iter().map(|it| it["requestContext"]["approximateInvokeCount"].as_u64().unwrap());
+    let counts = counts.iter().map(|it| it["requestContext"]["approximateInvokeCount"].as_u64().expect("a count"));
     (play.trace(), counts.collect())
 }
 

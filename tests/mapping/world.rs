@@ -36,8 +36,10 @@ struct Effects {
 impl Effects {
     fn handle(&mut self, invocation: &Invocation, count: usize) {
         let event = invocation.json();
-        for (record, number) in event["Records"].as_array().unwrap().iter().zip(invocation.records()).take(count) {
-            let item = record["dynamodb"]["Keys"]["PK"]["S"].as_str().unwrap().to_owned();
+        for (record, number) in
+            event["Records"].as_array().expect("records").iter().zip(invocation.records()).take(count)
+        {
+            let item = record["dynamodb"]["Keys"]["PK"]["S"].as_str().expect("a key").to_owned();
             self.handled.entry(item).or_default().push(number);
             self.done.insert(number);
         }
@@ -59,13 +61,13 @@ impl World {
         let effects = Arc::new(Mutex::new(Effects::default()));
         let (seen, mut dice) = (effects.clone(), Dice(seed ^ 0xF00D));
         play.set_function(move |invocation| {
-            let mut effects = seen.lock().unwrap();
+            let mut effects = seen.lock().expect("no panic under the lock");
             let count = invocation.sequences.len();
             match dice.roll(10) {
                 0 => Answer::failed("told to"),
                 1 => Answer::not_run("throttled"),
                 2 | 3 if count > 0 => {
-                    let done = usize::try_from(dice.roll(count as u64)).unwrap();
+                    let done = usize::try_from(dice.roll(count as u64)).expect("a small number");
                     effects.handle(invocation, done);
                     naming(invocation, &invocation.records()[done..=done])
                 }
@@ -88,7 +90,7 @@ impl World {
 
     fn reshard(&mut self) {
         let open = self.play.stream().open_shards();
-        let shard = &open[usize::try_from(self.dice.roll(open.len() as u64)).unwrap()];
+        let shard = &open[usize::try_from(self.dice.roll(open.len() as u64)).expect("a small number")];
         if open.len() < 6 && self.dice.roll(2) == 0 {
             self.play.stream().split(shard);
         } else {
@@ -98,7 +100,7 @@ impl World {
 
     /// Records of an item are handled in order; what is handled again is handled on from there.
     fn check_order(&self) {
-        let effects = self.effects.lock().unwrap();
+        let effects = self.effects.lock().expect("no panic under the lock");
         for (item, handled) in &effects.handled {
             let place: HashMap<_, _> = self.written[item].iter().enumerate().map(|(at, number)| (number, at)).collect();
             let places: Vec<_> = handled.iter().map(|number| place[number]).collect();
@@ -113,7 +115,7 @@ impl World {
 
     /// No checkpoint is past a record that is not handled.
     fn check_positions(&self, shards: &BTreeMap<u64, String>) {
-        let effects = self.effects.lock().unwrap();
+        let effects = self.effects.lock().expect("no panic under the lock");
         for checkpoint in self.play.checkpoints().values() {
             let position = checkpoint.sequence.as_ref().map_or(0, |it| StreamSimulator::ordinal(it.as_str()));
             let mine = shards.iter().filter(|(_, shard)| ***shard == *checkpoint.shard);
@@ -124,7 +126,7 @@ impl World {
     }
 
     fn check_end(&self) {
-        let effects = self.effects.lock().unwrap();
+        let effects = self.effects.lock().expect("no panic under the lock");
         for (item, written) in &self.written {
             let handled: BTreeSet<_> = effects.handled.get(item).into_iter().flatten().collect();
             assert!(written.iter().all(|number| handled.contains(number)), "{item} lost something");
@@ -173,8 +175,8 @@ impl World {
 
 fn mix(seed: u64) -> Settings {
     with(|it| {
-        it.batch_size = 1 + usize::try_from(seed % 7).unwrap();
-        it.parallelization_factor = 1 + usize::try_from(seed % 3).unwrap();
+        it.batch_size = 1 + usize::try_from(seed % 7).expect("a small number");
+        it.parallelization_factor = 1 + usize::try_from(seed % 3).expect("a small number");
         it.bisect_batch_on_function_error = seed.is_multiple_of(2);
         it.report_item_failures = true;
         it.trimmed = TrimPolicy::Fail;
@@ -187,7 +189,7 @@ fn faults(play: &Rehearsal, seed: u64) {
     let mut dice = Dice(seed ^ 0xBAD);
     play.stream().set_faults(move |call| {
         let kinds = [FaultKind::Throttled, FaultKind::Other, FaultKind::Expired];
-        let kind = kinds[usize::try_from(dice.roll(3)).unwrap()];
+        let kind = kinds[usize::try_from(dice.roll(3)).expect("a small number")];
         match (call, dice.roll(12)) {
             (Call::Records(_), 0) => Fault::Fail(kind),
             (Call::Records(_), 1) => Fault::EmptyPage,
@@ -201,7 +203,11 @@ fn faults(play: &Rehearsal, seed: u64) {
 
 fn quirks(seed: u64) -> Quirks {
     let child_shards = [ChildShards::Supported, ChildShards::Ignored, ChildShards::Refused];
-    Quirks { child_shards: child_shards[usize::try_from(seed % 3).unwrap()], shards_per_page: 2, ..Quirks::default() }
+    Quirks {
+        child_shards: child_shards[usize::try_from(seed % 3).expect("a small number")],
+        shards_per_page: 2,
+        ..Quirks::default()
+    }
 }
 
 #[test]

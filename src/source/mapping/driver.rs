@@ -118,7 +118,7 @@ impl Mapping {
         let machine = Machine::new(self.settings, self.stream.clone());
         let stop = pin!(stop);
         Run { machine, stream: self.stream, group: self.group, ports: self.ports, stop: Some(stop), refusals: 0, watch }
-            .to_the_end()
+            .finish()
             .await
     }
 }
@@ -140,7 +140,7 @@ enum Woken {
 }
 
 impl<S: Future<Output = ()> + Send, W: FnMut(&Machine, &[Event]) + Send> Run<'_, S, W> {
-    async fn to_the_end(mut self) -> Result<Ended, MappingError> {
+    async fn finish(mut self) -> Result<Ended, MappingError> {
         let mut under_way = FuturesUnordered::new();
         loop {
             while let Some(command) = self.machine.poll(self.ports.clock.now()) {
