@@ -11,3 +11,7 @@ pub mod views {}
 
 #[doc = include_str!("deploy.md")]
 pub mod deploy {}
+
+#[cfg(all(feature = "mapping", feature = "testing"))]
+#[doc = include_str!("local.md")]
+pub mod local {}

@@ -4,5 +4,7 @@
 pub mod backfill;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+#[cfg(feature = "mapping")]
+pub mod mapping;
 #[cfg(feature = "streams")]
 pub mod streams;

@@ -3,3 +3,5 @@
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod opensearch;
+#[cfg(feature = "mapping")]
+pub mod streams;

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod dev;
 mod emulator;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 enum Command {
     Check(check::Args),
     Demo(demo::Args),
+    Dev(Box<dev::Args>),
     Emulator(emulator::Args),
 }
 
@@ -25,6 +27,7 @@ async fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Check(args) => return check::run(&args),
         Command::Demo(args) => demo::run(args).await,
+        Command::Dev(args) => dev::run(*args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
     };
     match done {

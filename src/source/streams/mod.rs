@@ -188,7 +188,7 @@ impl StreamReader {
 
 /// Names the identity whose members the SDK did not find, as emulators write them in lower case (a stream of AWS's has
 /// them in upper case). Time to live is the only one there is.
-fn name_identity(record: &mut Record) {
+pub(in crate::source) fn name_identity(record: &mut Record) {
     if record.user_identity.as_ref().is_some_and(|identity| identity.principal_id.is_none()) {
         record.user_identity = Some(Identity::builder().r#type("Service").principal_id(TTL_PRINCIPAL).build());
     }

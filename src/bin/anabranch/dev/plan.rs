@@ -1,0 +1,182 @@
+//! What is to run: tables and mappings.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anabranch::{
+    source::mapping::{Admission, Request, Settings, TrimPolicy},
+    template::{Function, Mapping, Setting, Source, Table, Template},
+    testing::embedded::{PET_TRACKER, PET_TRACKER_REPLICA},
+};
+use serde_json::json;
+
+use crate::BoxError;
+
+/// Tables, and what is mapped to what.
+pub(super) struct Plan {
+    pub(super) tables: Vec<PlannedTable>,
+    pub(super) mappings: Vec<Planned>,
+    /// What a person should know of it.
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) struct PlannedTable {
+    pub(super) name: String,
+    /// Names and types.
+    pub(super) keys: Vec<(String, String)>,
+    pub(super) stream: Option<String>,
+    pub(super) time_to_live: Option<String>,
+}
+
+/// A mapping to run.
+#[derive(Clone)]
+pub(super) struct Planned {
+    pub(super) id: String,
+    /// The table's name.
+    pub(super) table: String,
+    /// The function's names: as the template, AWS and Cargo call it.
+    pub(super) names: Vec<String>,
+    /// Its environment, as far as the template tells.
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) settings: Settings,
+}
+
+impl Plan {
+    /// The PetTracker tables, and one copied into the other.
+    pub(super) fn of_pet_tracker() -> Result<Self, BoxError> {
+        let keys: Vec<_> = ["PK", "SK"].map(|name| (name.to_owned(), "S".to_owned())).into();
+        let table = |name: &str, stream: Option<&str>| PlannedTable {
+            name: name.to_owned(),
+            keys: keys.clone(),
+            stream: stream.map(str::to_owned),
+            time_to_live: None,
+        };
+        let request = json!({
+            "StartingPosition": "TRIM_HORIZON",
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "BisectBatchOnFunctionError": true,
+        });
+        let planned = Planned {
+            id: "replicate".to_owned(),
+            table: PET_TRACKER.to_owned(),
+            names: vec!["replicate".to_owned()],
+            environment: BTreeMap::from([("TARGET_TABLE".to_owned(), PET_TRACKER_REPLICA.to_owned())]),
+            settings: admitted(PET_TRACKER, "replicate", request)?,
+        };
+        Ok(Self {
+            tables: vec![table(PET_TRACKER, Some("NEW_AND_OLD_IMAGES")), table(PET_TRACKER_REPLICA, None)],
+            mappings: vec![planned],
+            notes: vec!["no --template: PetTracker is copied to its replica".to_owned()],
+        })
+    }
+
+    pub(super) fn of_template(path: &Path) -> Result<Self, BoxError> {
+        let template = Template::read(path)?;
+        let mut plan = Self { tables: Vec::new(), mappings: Vec::new(), notes: Vec::new() };
+        plan.tables = template.tables().iter().map(PlannedTable::of).collect();
+        for mapping in template.mappings() {
+            plan.add(&template, &mapping)?;
+        }
+        if plan.mappings.is_empty() {
+            return Err(format!("{} maps no DynamoDB stream to a function", path.display()).into());
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, template: &Template, mapping: &Mapping) -> Result<(), BoxError> {
+        if mapping.enabled.known() == Some(&false) {
+            self.notes.push(format!("{} is not enabled", mapping.id));
+            return Ok(());
+        }
+        let function = mapping.function.as_deref().and_then(|id| template.function(id));
+        let (Some(table), Some(function)) = (table_name(template, mapping), function) else {
+            self.notes.push(format!("{} is left out: its table or its function is not in the template", mapping.id));
+            return Ok(());
+        };
+        let names = names(&function);
+        let settings = admitted(&table, &names[0], request(mapping))
+            .map_err(|error| format!("{}: AWS would refuse it: {error}", mapping.id))?;
+        let environment = environment(template, &function);
+        self.mappings.push(Planned { id: mapping.id.to_string(), table, names, environment, settings });
+        Ok(())
+    }
+}
+
+impl PlannedTable {
+    fn of(table: &Table) -> Self {
+        let key =
+            |key: &anabranch::template::Key| (key.name.clone(), key.kind.clone().unwrap_or_else(|| "S".to_owned()));
+        Self {
+            name: name_of(table),
+            keys: table.keys.iter().map(key).collect(),
+            stream: table.stream_view.known().cloned(),
+            time_to_live: table.time_to_live.known().cloned(),
+        }
+    }
+}
+
+fn name_of(table: &Table) -> String {
+    table.name.known().cloned().unwrap_or_else(|| table.id.to_string())
+}
+
+/// The name of the table whose stream is mapped: of the template, or in the ARN.
+fn table_name(template: &Template, mapping: &Mapping) -> Option<String> {
+    if let Some(table) = template.table_of(mapping) {
+        return Some(name_of(&table));
+    }
+    let Source::Arn(arn) = &mapping.stream else { return None };
+    let (_, rest) = arn.split_once(":table/")?;
+    rest.split_once("/stream/").map(|(name, _)| name.to_owned())
+}
+
+fn names(function: &Function) -> Vec<String> {
+    let known = [function.binary.known(), function.name.known()].into_iter().flatten().cloned();
+    known.chain([function.id.to_string()]).collect()
+}
+
+/// Variables with a value, or with the name of a table.
+fn environment(template: &Template, function: &Function) -> BTreeMap<String, String> {
+    let value = |variable: &anabranch::template::Variable| {
+        let named = || {
+            let reference = variable.value.reference().filter(|reference| reference.attribute.is_none())?;
+            template.tables().iter().find(|table| table.id == reference.resource).map(name_of)
+        };
+        let value = variable.value.as_str().map(str::to_owned).or_else(named)?;
+        Some((variable.name.to_string(), value))
+    };
+    function.environment.iter().filter_map(value).collect()
+}
+
+/// What the template asks for, in the words of the API. What it leaves open has AWS's default.
+fn request(mapping: &Mapping) -> serde_json::Value {
+    let number = |setting: &Setting<i64>| setting.known().copied();
+    let patterns = mapping.filters.known().into_iter().flatten();
+    let filters: Vec<_> =
+        patterns.filter_map(|filter| filter.pattern.known()).map(|pattern| json!({ "Pattern": pattern })).collect();
+    let types: Vec<_> = mapping.response_types.iter().filter_map(Setting::known).collect();
+    json!({
+        "StartingPosition": mapping.starting_position.known(),
+        "BatchSize": number(&mapping.batch_size),
+        "MaximumBatchingWindowInSeconds": number(&mapping.window),
+        "ParallelizationFactor": number(&mapping.parallelization),
+        "MaximumRetryAttempts": number(&mapping.retries),
+        "MaximumRecordAgeInSeconds": number(&mapping.record_age),
+        "TumblingWindowInSeconds": number(&mapping.tumbling_window),
+        "BisectBatchOnFunctionError": mapping.bisect.known(),
+        "FunctionResponseTypes": types,
+        "FilterCriteria": { "Filters": filters },
+        "DestinationConfig": { "OnFailure": { "Destination": mapping.on_failure.as_ref().map(|_| "a folder") } },
+    })
+}
+
+/// The settings of a mapping, if AWS would admit it.
+fn admitted(table: &str, function: &str, request: serde_json::Value) -> Result<Settings, BoxError> {
+    let stream = format!("arn:aws:dynamodb:local:000000000000:table/{table}/stream/local");
+    let arn = format!("arn:aws:lambda:local:000000000000:function:{function}");
+    let mut request: Request = serde_json::from_value(request)?;
+    request.event_source_arn = Some(stream.clone());
+    request.function_name = function.to_owned();
+    let mut settings = Admission::default().stream(stream).function(arn).create(&request)?.settings();
+    // As AWS does; the gap is reported.
+    settings.trimmed = TrimPolicy::Continue;
+    Ok(settings)
+}

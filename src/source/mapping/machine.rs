@@ -1,0 +1,524 @@
+//! The mapping as a state machine: it says what is to be done and takes the answers; it does nothing itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use super::{
+    Checkpoint, Event, Metrics, Settings, ShardId, ShardInfo, StartingPosition, StreamFault,
+    command::{Command, MappingError, ProcessingResult, Reply},
+    discovery::{Discovery, Found, Listing},
+    ports::Position,
+    reader::{Doubt, backoff},
+    shard::{End, Shard, World},
+    time,
+};
+use crate::record::Timestamp;
+
+/// Finished shards are remembered for so long after they are not listed any more.
+const MEMORY: Duration = Duration::from_secs(48 * 60 * 60);
+
+/// A shard that is known and not begun.
+#[derive(Debug)]
+struct Waiting {
+    parent: Option<ShardId>,
+    /// The listing during which it was found: only its end tells whether an unknown parent is gone.
+    listing: u64,
+}
+
+/// An event source mapping: one stream, one function.
+///
+/// [`poll`](Self::poll) it for commands, [`handle`](Self::handle) their replies in any order, and come back at
+/// [`wake`](Self::wake) at the latest. Time is what the caller says it is. [`Mapping`](super::Mapping) runs it on the
+/// system's clock; tests run it on a clock of their own.
+pub struct Machine {
+    settings: Settings,
+    stream: String,
+    /// Checkpoints of shards that were not listed yet; none before they are loaded.
+    kept: Option<BTreeMap<ShardId, Checkpoint>>,
+    loading: bool,
+    /// No checkpoint was found: the starting position is for the shards of the first listing.
+    fresh: bool,
+    discovery: Discovery,
+    /// Listings that came to their end.
+    listed: u64,
+    waiting: BTreeMap<ShardId, Waiting>,
+    active: Vec<Shard>,
+    index: HashMap<ShardId, usize>,
+    turn: usize,
+    /// For each shard that may have ended, how many listings had begun before.
+    doubts: BTreeMap<ShardId, u64>,
+    finished: BTreeMap<ShardId, Timestamp>,
+    /// Shards that were skipped, to be saved as finished.
+    skipped: Vec<Checkpoint>,
+    dirty: BTreeSet<ShardId>,
+    saving: bool,
+    at: Timestamp,
+    store_failures: u32,
+    enabled: bool,
+    released: bool,
+    stream_gone: bool,
+    disabled_stream: bool,
+    told_end: bool,
+    failure: Option<MappingError>,
+    result: ProcessingResult,
+    metrics: Metrics,
+    events: Vec<Event>,
+}
+
+impl Machine {
+    /// A mapping of a stream, which begins by loading its checkpoints.
+    pub fn new(settings: Settings, stream_arn: impl Into<String>) -> Self {
+        let discovery = Discovery::new(settings.discovery_interval);
+        Self {
+            settings,
+            stream: stream_arn.into(),
+            kept: None,
+            loading: false,
+            fresh: false,
+            discovery,
+            listed: 0,
+            waiting: BTreeMap::new(),
+            active: Vec::new(),
+            index: HashMap::new(),
+            turn: 0,
+            doubts: BTreeMap::new(),
+            finished: BTreeMap::new(),
+            skipped: Vec::new(),
+            dirty: BTreeSet::new(),
+            saving: false,
+            at: Timestamp::from_nanos(i64::MIN),
+            store_failures: 0,
+            enabled: true,
+            released: false,
+            stream_gone: false,
+            disabled_stream: false,
+            told_end: false,
+            failure: None,
+            result: ProcessingResult::default(),
+            metrics: Metrics::default(),
+            events: Vec::new(),
+        }
+    }
+
+    /// What is to be done now; call it until it has nothing more.
+    pub fn poll(&mut self, now: Timestamp) -> Option<Command> {
+        if self.kept.is_none() {
+            return self.load(now);
+        }
+        if let Some(command) = self.save(now) {
+            return Some(command);
+        }
+        if !self.enabled || self.failure.is_some() {
+            self.release();
+            return None;
+        }
+        self.released = false;
+        self.discovery.ask(now).map(Command::Describe).or_else(|| self.poll_shards(now))
+    }
+
+    /// When to poll again although nothing was answered. It may have passed.
+    pub fn wake(&self) -> Option<Timestamp> {
+        let store = (self.kept.is_none() && !self.loading) || (self.has_unsaved() && !self.saving);
+        let store = store.then_some(self.at);
+        if !self.enabled || self.failure.is_some() || self.kept.is_none() {
+            return store;
+        }
+        let shards = self.active.iter().filter_map(|shard| shard.wake(&self.settings));
+        shards.chain(store).chain(self.discovery.wake()).min()
+    }
+
+    /// Stops: nothing new is begun, and once nothing is in flight, what is unfinished is released. Positions stay (ESM-4).
+    pub fn disable(&mut self) {
+        self.enabled = false;
+    }
+
+    /// Goes on where it was stopped (ESM-4).
+    pub fn enable(&mut self) {
+        self.enabled = true;
+    }
+
+    /// Whether nothing is under way and every position is saved: after [`disable`](Self::disable), time to go.
+    pub fn is_quiet(&self) -> bool {
+        let stopped = !self.enabled || self.failure.is_some();
+        stopped && self.in_flight() == 0 && !self.loading && !self.saving && !self.has_unsaved()
+    }
+
+    /// Calls that were not answered, other than to the checkpoints.
+    pub fn in_flight(&self) -> usize {
+        self.active.iter().map(Shard::in_flight).sum::<usize>() + usize::from(self.discovery.is_busy())
+    }
+
+    /// What happened since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What was counted.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics
+    }
+
+    /// How the last invocation went.
+    pub fn last_processing_result(&self) -> ProcessingResult {
+        self.result
+    }
+
+    /// Why it cannot go on, if it cannot.
+    pub fn failure(&self) -> Option<&MappingError> {
+        self.failure.as_ref()
+    }
+
+    /// The shards that are read, and how far each is done with.
+    pub fn positions(&self) -> impl Iterator<Item = (&ShardId, Position)> {
+        self.active.iter().map(|shard| (shard.id(), shard.position()))
+    }
+
+    /// Whether the stream is disabled and everything in it is done with.
+    pub fn has_ended(&self) -> bool {
+        self.disabled_stream && self.active.is_empty() && self.waiting.is_empty()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn load(&mut self, now: Timestamp) -> Option<Command> {
+        let ask = !self.loading && now >= self.at;
+        self.loading |= ask;
+        ask.then_some(Command::Load)
+    }
+
+    fn has_unsaved(&self) -> bool {
+        !self.dirty.is_empty() || !self.skipped.is_empty()
+    }
+
+    fn save(&mut self, now: Timestamp) -> Option<Command> {
+        if self.saving || !self.has_unsaved() || now < self.at {
+            return None;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let unsaved = dirty.iter().filter_map(|id| self.active[*self.index.get(id)?].unsaved(now));
+        let checkpoints: Vec<_> = unsaved.chain(self.skipped.drain(..)).collect();
+        self.saving = !checkpoints.is_empty();
+        self.saving.then_some(Command::Save(checkpoints))
+    }
+
+    fn poll_shards(&mut self, now: Timestamp) -> Option<Command> {
+        for _ in 0..self.active.len() {
+            self.turn = (self.turn + 1) % self.active.len();
+            let index = self.turn;
+            let (active, mut world) = self.world(now);
+            let shard = &mut active[index];
+            if let Some(wish) = shard.poll(&mut world) {
+                let id = shard.id().clone();
+                self.dirty.insert(id.clone());
+                return Some(Command::of(id, wish));
+            }
+        }
+        None
+    }
+
+    fn world(&mut self, now: Timestamp) -> (&mut [Shard], World<'_>) {
+        let world = World {
+            now,
+            settings: &self.settings,
+            stream: &self.stream,
+            metrics: &mut self.metrics,
+            events: &mut self.events,
+        };
+        (&mut self.active, world)
+    }
+
+    fn release(&mut self) {
+        if !self.released && self.in_flight() == 0 {
+            self.released = true;
+            self.active.iter_mut().for_each(Shard::release);
+            self.doubts.clear();
+        }
+    }
+
+    /// Takes the reply to a command.
+    pub fn handle(&mut self, now: Timestamp, reply: Reply) {
+        match reply {
+            Reply::Loaded(answer) => self.loaded(now, answer),
+            Reply::Saved(checkpoints, None) => self.saved(now, checkpoints),
+            Reply::Saved(checkpoints, Some(reason)) => self.not_saved(now, checkpoints, reason),
+            Reply::Described(request, answer) => {
+                let found = self.discovery.answer(now, &request, answer);
+                self.found(now, found);
+            }
+            Reply::Iterator(shard, answer) => {
+                self.with_shard(now, &shard, |shard, world| shard.iterator(answer, world));
+            }
+            Reply::Records(shard, used, answer) => {
+                self.with_shard(now, &shard, |shard, world| shard.records(&used, answer, world));
+            }
+            Reply::Answered(shard, lane, answer) => {
+                let before = self.events.len();
+                self.with_shard(now, &shard, |shard, world| {
+                    shard.answered(lane, &answer, world);
+                    false
+                });
+                self.judge(before);
+            }
+            Reply::Reported(shard, lane, refused) => {
+                self.with_shard(now, &shard, |shard, world| {
+                    shard.reported(lane, refused, world);
+                    false
+                });
+            }
+        }
+    }
+
+    fn judge(&mut self, before: usize) {
+        for event in &self.events[before..] {
+            match event {
+                Event::Handled { .. } => self.result = ProcessingResult::Ok,
+                Event::Failed { .. } => self.result = ProcessingResult::Problem,
+                _ => {}
+            }
+        }
+    }
+
+    /// Does something with a shard, which may find that records are missing.
+    fn with_shard(&mut self, now: Timestamp, id: &ShardId, work: impl FnOnce(&mut Shard, &mut World<'_>) -> bool) {
+        let Some(index) = self.index.get(id).copied() else { return };
+        let (active, mut world) = self.world(now);
+        let shard = &mut active[index];
+        let before = shard.end;
+        let gap = work(shard, &mut world);
+        let doubtful = shard.end != before && matches!(shard.end, End::Doubtful(_));
+        self.dirty.insert(id.clone());
+        if doubtful {
+            self.doubts.insert(id.clone(), self.discovery.begun);
+            self.discovery.shard_ended(id, now);
+        }
+        if gap {
+            self.failure = Some(MappingError::Trimmed { stream: self.stream.clone(), shard: id.clone() });
+        }
+    }
+
+    fn loaded(&mut self, now: Timestamp, answer: Result<Vec<Checkpoint>, String>) {
+        self.loading = false;
+        match answer {
+            Ok(checkpoints) => {
+                self.store_failures = 0;
+                self.fresh = checkpoints.is_empty();
+                let (finished, kept): (Vec<_>, Vec<_>) = checkpoints.into_iter().partition(|it| it.finished);
+                let time = |it: &Checkpoint| Timestamp::from_nanos(it.updated_at);
+                self.finished = finished.into_iter().map(|it| (it.shard.clone(), time(&it))).collect();
+                self.kept = Some(kept.into_iter().map(|it| (it.shard.clone(), it)).collect());
+            }
+            Err(reason) => self.store_failed(now, reason),
+        }
+    }
+
+    fn store_failed(&mut self, now: Timestamp, reason: String) {
+        self.store_failures += 1;
+        self.at = time::after(now, backoff(self.store_failures));
+        self.events.push(Event::CheckpointsFailed { reason });
+    }
+
+    fn saved(&mut self, now: Timestamp, checkpoints: Vec<Checkpoint>) {
+        (self.saving, self.store_failures) = (false, 0);
+        for checkpoint in checkpoints {
+            let (id, finished) = (checkpoint.shard.clone(), checkpoint.finished);
+            if let Some(index) = self.index.get(&id) {
+                self.active[*index].saved(checkpoint);
+            }
+            if finished {
+                self.bury(now, &id);
+            }
+        }
+        self.start_waiting();
+        self.tell_end();
+    }
+
+    fn not_saved(&mut self, now: Timestamp, checkpoints: Vec<Checkpoint>, reason: String) {
+        self.saving = false;
+        for checkpoint in checkpoints {
+            match self.index.contains_key(&checkpoint.shard) {
+                true => drop(self.dirty.insert(checkpoint.shard)),
+                false => self.skipped.push(checkpoint),
+            }
+        }
+        self.store_failed(now, reason);
+    }
+
+    /// A shard is finished, and that is kept: its children may begin.
+    fn bury(&mut self, now: Timestamp, id: &ShardId) {
+        self.finished.insert(id.clone(), now);
+        let Some(index) = self.index.remove(id) else { return };
+        self.active.remove(index);
+        self.index = self.active.iter().enumerate().map(|(index, shard)| (shard.id().clone(), index)).collect();
+        self.turn = 0;
+        self.events.push(Event::ShardFinished { shard: id.clone() });
+    }
+
+    fn found(&mut self, now: Timestamp, found: Found) {
+        self.note_stream(found.gone, found.failed);
+        for shard in found.shards {
+            self.note_shard(shard);
+        }
+        if let Some(parent) = found.parent {
+            self.close(now, &parent);
+        }
+        if let Some(listing) = found.listing {
+            self.settle(now, &listing);
+        }
+        self.start_waiting();
+        self.tell_end();
+    }
+
+    fn note_stream(&mut self, gone: bool, failed: Option<(StreamFault, Duration)>) {
+        if gone && !self.stream_gone {
+            self.events.push(Event::StreamGone);
+        }
+        if let Some((fault, wait)) = failed.filter(|_| !gone) {
+            self.events.push(Event::ReadFailed { shard: None, reason: fault.to_string(), wait });
+        }
+        self.stream_gone = gone;
+    }
+
+    fn note_shard(&mut self, shard: ShardInfo) {
+        let ShardInfo { id, parent, .. } = shard;
+        let known = self.index.contains_key(&id) || self.finished.contains_key(&id) || self.waiting.contains_key(&id);
+        if !known {
+            self.events.push(Event::ShardFound { shard: id.clone(), parent: parent.clone() });
+            self.waiting.insert(id, Waiting { parent, listing: self.discovery.begun });
+        }
+    }
+
+    /// A complete listing tells what was doubtful.
+    fn settle(&mut self, now: Timestamp, listing: &Listing) {
+        self.listed = listing.number;
+        let settled: Vec<_> =
+            self.doubts.iter().filter(|(_, begun)| **begun < listing.number).map(|(id, _)| id.clone()).collect();
+        for id in settled {
+            self.settle_end(now, &id, listing);
+        }
+        if self.fresh && self.settings.starting_position == StartingPosition::Latest {
+            self.begin_latest(now, listing);
+        }
+        self.fresh = false;
+        self.forget(now, listing);
+        self.disabled_stream = listing.disabled;
+    }
+
+    fn tell_end(&mut self) {
+        let ended = self.has_ended();
+        if ended && !self.told_end {
+            self.events.push(Event::StreamEnded);
+        }
+        self.told_end = ended;
+    }
+
+    fn settle_end(&mut self, now: Timestamp, id: &ShardId, listing: &Listing) {
+        let Some(index) = self.index.get(id).copied() else { return };
+        let End::Doubtful(doubt) = self.active[index].end else { return };
+        let info = listing.shards.get(id);
+        let ended = info.is_some_and(|info| info.ended) || listing.disabled || listing.has_children(id);
+        match (info, doubt) {
+            (None, Doubt::Unknown) => {
+                self.events.push(Event::ShardGone { shard: id.clone() });
+                self.confirm_end(id);
+            }
+            (None, Doubt::NoIterator) => self.confirm_end(id),
+            (Some(_), Doubt::NoIterator) if ended => self.close(now, id),
+            (Some(_), doubt) => {
+                self.doubts.remove(id);
+                self.active[index].reopen(now, doubt);
+                if doubt == Doubt::NoIterator {
+                    self.events.push(Event::ShardReopened { shard: id.clone() });
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, now: Timestamp, id: &ShardId) {
+        self.doubts.remove(id);
+        if let Some(index) = self.index.get(id) {
+            self.active[*index].close(now);
+        }
+    }
+
+    fn confirm_end(&mut self, id: &ShardId) {
+        self.doubts.remove(id);
+        if let Some(index) = self.index.get(id) {
+            self.active[*index].confirm_end();
+            self.dirty.insert(id.clone());
+        }
+    }
+
+    /// The first listing of a mapping that begins at the newest record: what has children is history.
+    fn begin_latest(&mut self, now: Timestamp, listing: &Listing) {
+        let known: Vec<_> = self.waiting.keys().filter(|id| listing.shards.contains_key(*id)).cloned().collect();
+        for id in known {
+            self.waiting.remove(&id);
+            if listing.has_children(&id) {
+                self.skipped.push(skipped(&id, now));
+                self.finished.insert(id, now);
+            } else {
+                self.begin(Shard::from_latest(id, &self.settings, now));
+            }
+        }
+    }
+
+    /// Checkpoints of shards that are gone, and shards that were finished long ago, are forgotten.
+    fn forget(&mut self, now: Timestamp, listing: &Listing) {
+        for id in self.kept.take().unwrap_or_default().into_values() {
+            match listing.shards.contains_key(&id.shard) {
+                true => drop(self.kept.get_or_insert_default().insert(id.shard.clone(), id)),
+                false => self.events.push(Event::ShardGone { shard: id.shard }),
+            }
+        }
+        self.kept.get_or_insert_default();
+        let is_fresh = |time: Timestamp| time::between(time, now) < MEMORY;
+        self.finished.retain(|id, time| listing.shards.contains_key(id) || is_fresh(*time));
+    }
+
+    /// Begins shards whose parent is finished, or gone (ESM-56).
+    fn start_waiting(&mut self) {
+        let free: Vec<_> = self.waiting.iter().filter(|(_, it)| self.is_free(it)).map(|(id, _)| id.clone()).collect();
+        for id in free {
+            self.waiting.remove(&id);
+            let kept = self.kept.as_mut().and_then(|kept| kept.remove(&id));
+            let shard = match kept {
+                Some(checkpoint) => Shard::from_checkpoint(checkpoint, &self.settings),
+                None => Shard::from_horizon(id, &self.settings),
+            };
+            self.begin(shard);
+        }
+    }
+
+    fn is_free(&self, waiting: &Waiting) -> bool {
+        let known = |id: &ShardId| self.index.contains_key(id) || self.waiting.contains_key(id);
+        let finished = waiting.parent.as_ref().is_some_and(|parent| self.finished.contains_key(parent));
+        let unblocked = waiting.parent.as_ref().is_none_or(|parent| !known(parent));
+        // Before the first listing has ended nobody knows where to begin; a parent that is not listed yet may still be.
+        self.listed > 0 && (finished || (unblocked && self.listed >= waiting.listing))
+    }
+
+    fn begin(&mut self, shard: Shard) {
+        let (id, position) = (shard.id().clone(), shard.position());
+        self.events.push(Event::ShardStarted { shard: id.clone(), position });
+        self.index.insert(id.clone(), self.active.len());
+        self.active.push(shard);
+        self.dirty.insert(id);
+    }
+}
+
+fn skipped(shard: &ShardId, now: Timestamp) -> Checkpoint {
+    Checkpoint {
+        shard: shard.clone(),
+        sequence: None,
+        finished: true,
+        since: None,
+        idle_at: None,
+        window: None,
+        updated_at: now.as_nanos(),
+    }
+}

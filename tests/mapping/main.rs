@@ -1,0 +1,10 @@
+//! The event source mapping, statement by statement (`ESM-n`), and under everything that happens to streams.
+
+mod admission;
+mod batching;
+mod driver;
+mod failures;
+mod play;
+mod streams;
+mod windows;
+mod world;
