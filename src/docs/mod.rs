@@ -11,3 +11,6 @@ pub mod views {}
 
 #[doc = include_str!("deploy.md")]
 pub mod deploy {}
+
+#[doc = include_str!("filters.md")]
+pub mod filters {}

@@ -2,6 +2,7 @@
 
 mod demo;
 mod emulator;
+mod filter;
 
 use std::process::ExitCode;
 
@@ -16,11 +17,13 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 enum Command {
     Demo(demo::Args),
     Emulator(emulator::Args),
+    Filter(filter::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Command::parse() {
+        Command::Filter(args) => return filter::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
     };
