@@ -2,14 +2,15 @@
 
 #[path = "fuzz/body.rs"]
 mod body;
+#[path = "support/mutate.rs"]
+mod mutate;
 
 use std::{fs, path::Path};
 
+use mutate::{BYTES, Chance, mutate};
+
 /// How many payloads are made of each seed.
 const MUTANTS: usize = 200;
-
-/// Bytes that matter to a JSON reader, and some that do not.
-const BYTES: &[u8] = b"{}[]\",:\\ \n0N9e-.SBMLu\x00\x7f\x80\xc3\xff";
 
 /// Words that matter to this reader.
 const WORDS: [&str; 12] = [
@@ -27,25 +28,6 @@ const WORDS: [&str; 12] = [
     "\"Records\":[",
 ];
 
-/// A small source of decisions (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % bound.max(1)
-    }
-
-    /// A short range of a payload.
-    fn range(&mut self, length: usize) -> std::ops::Range<usize> {
-        let start = self.below(length);
-        let most = [2, 20, 300][self.below(3)];
-        start..(start + 1 + self.below(most)).min(length)
-    }
-}
-
 fn seeds() -> Vec<Vec<u8>> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = ["tests/fixtures", "events"].map(|folder| fs::read_dir(top.join(folder)).expect("a folder"));
@@ -58,24 +40,6 @@ fn seeds() -> Vec<Vec<u8>> {
     written.iter().map(|json| compact(json).into_bytes()).chain(written.clone()).collect()
 }
 
-fn mutate(payload: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
-    for _ in 0..=chance.below(4) {
-        let at = chance.below(payload.len());
-        let range = chance.range(payload.len());
-        match chance.below(8) {
-            0 if !payload.is_empty() => payload[at] = BYTES[chance.below(BYTES.len())],
-            1 => payload.insert(at, BYTES[chance.below(BYTES.len())]),
-            2 => drop(payload.drain(range)),
-            3 => drop(payload.splice(at..at, WORDS[chance.below(WORDS.len())].bytes())),
-            4 => drop(payload.splice(at..at, payload[range].to_vec())),
-            5 => drop(payload.splice(range, other[chance.range(other.len())].to_vec())),
-            6 if !payload.is_empty() => payload[at] ^= 1 << chance.below(8),
-            _ if chance.below(8) == 0 => payload.truncate(at),
-            _ => {}
-        }
-    }
-}
-
 #[test]
 fn mutated_events_hold_what_every_payload_must() {
     let (seeds, mut chance) = (seeds(), Chance(0x9E37_79B9_7F4A_7C15));
@@ -85,7 +49,7 @@ fn mutated_events_hold_what_every_payload_must() {
         for _ in 0..MUTANTS {
             let mut payload = seed.clone();
             let other = &seeds[chance.below(seeds.len())];
-            mutate(&mut payload, other, &mut chance);
+            mutate(&mut payload, other, &WORDS, &mut chance);
             body::check(&payload);
         }
     }

@@ -15,3 +15,5 @@ pub mod deploy {}
 #[cfg(all(feature = "mapping", feature = "testing"))]
 #[doc = include_str!("local.md")]
 pub mod local {}
+#[doc = include_str!("filters.md")]
+pub mod filters {}

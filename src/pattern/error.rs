@@ -133,7 +133,7 @@ pub enum FilterError {
         limit: usize,
     },
     /// One of the patterns is wrong.
-    #[error("filter pattern {index} is wrong")]
+    #[error("filter pattern {} is wrong", index + 1)]
     Pattern {
         /// Its place in the list, from 0.
         index: usize,

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use crate::record::wire::walk::{RawText, number, past_space, skip_value, string};
+use crate::record::wire::walk::{RawText, number, past_space, skip_items, skip_value, string};
 
 use super::{
     error::NotARecord,
@@ -123,6 +123,8 @@ impl<'p, M: Marks> Scan<'p, M> {
             };
             let after = match self.find(node, name) {
                 Some(child) => self.value(value, child, depth)?,
+                // Only the change of a record holds items.
+                None if node == 0 => skip_items(past_space(value)).ok_or(End::Broken(value.len()))?,
                 None => skip(value)?,
             };
             rest = match after {

@@ -138,7 +138,7 @@ impl FilterCriteria {
     }
 }
 
-pub(super) fn of_condition(condition: &Condition) -> Vec<Warning> {
+fn of_condition(condition: &Condition) -> Vec<Warning> {
     let about = |trap| Warning::new(condition, condition.offset, trap);
     let mut warnings = Vec::new();
     let place = Place::Record.follow(&condition.keys);

@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod dev;
 mod emulator;
+mod filter;
 
 use std::process::ExitCode;
 
@@ -20,12 +21,14 @@ enum Command {
     Demo(demo::Args),
     Dev(Box<dev::Args>),
     Emulator(emulator::Args),
+    Filter(filter::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Check(args) => return check::run(&args),
+        Command::Filter(args) => return filter::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Dev(args) => dev::run(*args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),

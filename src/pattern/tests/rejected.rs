@@ -144,7 +144,7 @@ fn a_mapping_has_at_most_5_patterns_or_10_on_request() {
 #[test]
 fn the_wrong_one_of_many_patterns_is_named() {
     let error = FilterCriteria::parse([r#"{"a":[1]}"#, r#"{"a":1}"#]).unwrap_err();
-    assert_eq!(error.to_string(), "filter pattern 1 is wrong");
+    assert_eq!(error.to_string(), "filter pattern 2 is wrong");
     assert!(std::error::Error::source(&error).unwrap().to_string().starts_with("a (offset 5)"));
 }
 

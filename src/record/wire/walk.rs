@@ -65,6 +65,21 @@ pub(crate) fn skip_value(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The same for an object of items, as the change of a record is: each of its members is skipped by its own kind.
+#[inline(never)]
+pub(crate) fn skip_items(rest: &[u8]) -> Option<&[u8]> {
+    let Some(mut name) = rest.strip_prefix(b"{\"") else { return skip_value(rest) };
+    loop {
+        let (_, after) = string(name)?;
+        let value = past_space(after).strip_prefix(b":")?;
+        let after = past_space(skip_value(value)?);
+        match after {
+            [b',', next @ ..] => name = past_space(next).strip_prefix(b"\"")?,
+            _ => return after.strip_prefix(b"}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,10 +101,14 @@ mod tests {
             r#"{"M":{"a":{"L":[{"N":"1"}]}}}"#,
             r#"{ "a" : [ 1 ] }"#,
         ] {
-            assert_eq!(skip_value(format!("{text},rest").as_bytes()), Some(b",rest".as_slice()), "{text}");
+            for skip in [skip_value, skip_items] {
+                assert_eq!(skip(format!("{text},rest").as_bytes()), Some(b",rest".as_slice()), "{text}");
+                let change = format!(r#"{{"SizeBytes":1 , "Keys" : {text} ,"NewImage":{text}}},rest"#);
+                assert_eq!(skip(change.as_bytes()), Some(b",rest".as_slice()), "{change}");
+            }
         }
-        for text in ["", "\"", "{\"S\":\"x\"", "[1,]", "x"] {
-            assert_eq!(skip_value(text.as_bytes()), None, "{text}");
+        for text in ["", "\"", "{\"S\":\"x\"", "[1,]", "x", "{\"a\":1", "{\"a\":1,}", "{\"a\":}", "{\"a\" 1}"] {
+            assert_eq!((skip_value(text.as_bytes()), skip_items(text.as_bytes())), (None, None), "{text}");
         }
     }
 
