@@ -11,3 +11,7 @@ pub mod views {}
 
 #[doc = include_str!("deploy.md")]
 pub mod deploy {}
+
+#[cfg(feature = "cli")]
+#[doc = include_str!("scan_recipes.md")]
+pub mod scan_recipes {}

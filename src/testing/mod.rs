@@ -3,3 +3,4 @@
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod opensearch;
+pub mod proxy;
