@@ -1,7 +1,7 @@
 //! A server that answers every scan with a canned page, so that what is measured is the client.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::Arc,
     thread,
