@@ -54,6 +54,17 @@ pub(crate) fn binary(bytes: usize) -> Batch {
     until(bytes, |chance, n| record(chance, n, photo))
 }
 
+/// As many pets as come to a size in bytes, as the items of a page.
+pub(crate) fn items(bytes: usize) -> Batch {
+    let (mut chance, mut size, mut items) = (Chance(1), 0, Vec::new());
+    while size < bytes {
+        let next = pet(&mut chance, items.len(), "PET");
+        size += next.len() + 1;
+        items.push(next);
+    }
+    Batch { body: items.join(",").into_bytes(), records: items.len() }
+}
+
 fn until(bytes: usize, record: impl Fn(&mut Chance, usize) -> String) -> Batch {
     let (mut chance, mut size, mut records) = (Chance(1), 0, Vec::new());
     while size < bytes {

@@ -17,3 +17,6 @@ pub mod deploy {}
 pub mod local {}
 #[doc = include_str!("filters.md")]
 pub mod filters {}
+#[cfg(feature = "cli")]
+#[doc = include_str!("scan_recipes.md")]
+pub mod scan_recipes {}

@@ -149,7 +149,8 @@ impl Body for Kept {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         while !self.done {
             match ready!(Pin::new(&mut self.body).poll_frame(context)).transpose()? {
-                Some(frame) => self.read.extend(frame.into_data().iter().flatten()),
+                // Trailers say nothing of the page.
+                Some(frame) => self.read.extend_from_slice(&frame.into_data().unwrap_or_default()),
                 None => {
                     self.done = true;
                     self.finish()?;

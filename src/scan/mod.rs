@@ -1,11 +1,13 @@
 #![doc = include_str!("../docs/scan.md")]
 
 mod answer;
+mod batches;
 mod cursor;
 mod error;
 mod expression;
 mod gate;
 mod items;
+mod job;
 mod keys;
 mod pace;
 mod page;
@@ -22,6 +24,7 @@ mod tests;
 pub use cursor::{Checkpoint, Cursor, CursorMismatch};
 pub use error::{ItemError, ScanError};
 pub use items::Items;
+pub use job::{Job, JobError, Message, Report};
 pub use pace::{Bucket, SinkRate, Slowest};
 pub use page::Page;
 pub use pages::Pages;

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::{
     config::{Credentials, SharedCredentialsProvider},
     operation::create_table::builders::CreateTableFluentBuilder,
     types::{
-        AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-        StreamViewType, TimeToLiveSpecification,
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, PutRequest, ScalarAttributeType,
+        StreamSpecification, StreamViewType, TimeToLiveSpecification, WriteRequest,
     },
 };
 use dynoxide::{Database, DynoxideError};
@@ -222,6 +222,19 @@ impl Embedded {
         Ok(stream.expect("a table created with a stream has one"))
     }
 
+    /// Puts so many pets into [`PET_TRACKER`], seven to an owner: cats, dogs and parrots, from 0.5 kg on in steps of 0.25 kg up to 10 kg.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Table`].
+    pub async fn put_pets(&self, pets: usize) -> Result<(), EmbeddedError> {
+        let pets: Vec<_> = (0..pets).map(pet).collect();
+        for chunk in pets.chunks(25) {
+            let write = self.dynamodb().batch_write_item().request_items(PET_TRACKER, chunk.to_vec());
+            write.send().await.map_err(|error| not_set_up(PET_TRACKER, AwsFailure::of(&error)))?;
+        }
+        Ok(())
+    }
+
     /// Deletes the items that have expired, as DynamoDB does by and by, and answers with how many there were.
     ///
     /// # Errors
@@ -272,6 +285,21 @@ fn string_attribute(name: &str) -> AttributeDefinition {
 
 fn key(name: &str, kind: KeyType) -> KeySchemaElement {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("all that is required is set")
+}
+
+fn pet(n: usize) -> WriteRequest {
+    let texts = [
+        ("PK", format!("USER#{:06}", n / 7)),
+        ("SK", format!("PET#{n:06}")),
+        ("entityType", "PET".to_owned()),
+        ("name", format!("Pet {n}")),
+        ("species", ["cat", "dog", "parrot"][n % 3].to_owned()),
+    ];
+    let put =
+        texts.into_iter().fold(PutRequest::builder(), |put, (name, text)| put.item(name, AttributeValue::S(text)));
+    let weight = 0.5 + 0.25 * (n % 39) as f64;
+    let put = put.item("weightKg", AttributeValue::N(weight.to_string()));
+    WriteRequest::builder().put_request(put.build().expect("an item is set")).build()
 }
 
 fn not_set_up(table: &str, failure: AwsFailure) -> EmbeddedError {

@@ -5,3 +5,4 @@ pub mod embedded;
 pub mod opensearch;
 #[cfg(feature = "mapping")]
 pub mod streams;
+pub mod proxy;
