@@ -121,3 +121,40 @@ impl std::fmt::Display for MissingSetting {
 }
 
 impl std::error::Error for MissingSetting {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use anabranch::{
+        dispatch::Dispatcher,
+        handler::Context,
+        router::Router,
+        search::{Search, all_attributes},
+        sink::index::Memory,
+    };
+
+    use super::*;
+
+    /// The sample batch, delivered twice: what is found is what is there at its end, to the last digit.
+    #[tokio::test]
+    async fn documents_come_and_go() {
+        let server = Arc::new(Memory::new("search"));
+        let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
+        let router =
+            Router::by_attribute("entityType").route("PET", index("pets")).route("ACTIVITY", index("activities"));
+        let dispatcher = Dispatcher::new(router);
+        let batch = include_bytes!("../../events/documents-come-and-go.json");
+        for _ in 0..2 {
+            let report = dispatcher.dispatch(&batch[..], &Context::default()).await.expect("a stream event");
+            assert_eq!(report.unfinished, None);
+        }
+        let documents = server.documents();
+        let [(activities, activity), (pets, ivy)] = &documents[..] else {
+            panic!("two documents are left: {documents:?}")
+        };
+        assert_eq!((&**activities, &activity["minutes"]), ("activities", &12.into()));
+        assert_eq!((&**pets, &ivy["name"]), ("pets", &"Ivy the Second".into()));
+        assert_eq!(ivy["weightKg"], "0.31415926535897932384626433832795028842");
+    }
+}

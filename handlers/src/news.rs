@@ -61,4 +61,19 @@ mod tests {
         });
         assert_eq!(topic.messages().len(), pets.count());
     }
+
+    /// A weight that changes by half a kilogram is no news, nor is the first one.
+    #[tokio::test]
+    async fn only_news_is_told() {
+        let topic = Arc::new(publisher::Memory::default());
+        let router = Router::by_attribute("entityType").on(Notify::new(topic.clone(), of_pet));
+        let batch = include_bytes!("../../events/news-of-three-pets.json");
+        let report = Dispatcher::new(router).dispatch(&batch[..], &Context::default()).await.expect("a stream event");
+        assert_eq!((report.applied, report.skipped_total(), report.unfinished), (5, 2, None));
+        let mut told: Vec<_> = topic.messages().iter().map(|message| message.body().to_owned()).collect();
+        told.sort();
+        let expected =
+            ["Farewell, Due.", "Uno went from 4.5 kg to 7.1 kg.", "Welcome, Due!", "Welcome, Tre!", "Welcome, Uno!"];
+        assert_eq!(told, expected);
+    }
 }

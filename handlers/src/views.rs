@@ -46,17 +46,21 @@ mod tests {
 
     use super::*;
 
-    /// The sample batch, delivered twice: what the views say is what the table held at its end.
+    /// Sample batches, delivered twice: what the views say is what the table held at their end.
     #[tokio::test]
-    async fn the_sample_batch_is_counted_once() {
+    async fn sample_batches_are_counted_once() {
+        is_counted_once(include_bytes!("../../events/single-table-batch.json")).await;
+        is_counted_once(include_bytes!("../../events/activities-of-two-days.json")).await;
+    }
+
+    async fn is_counted_once(batch: &[u8]) {
         let table = Arc::new(Memory::new("PetTrackerViews", ["PK", "SK"]));
         let (board, species) = (leaderboard(table.clone()), species(table));
         let (boards, kinds) = (board.reader(), species.reader());
         let router = Router::by_attribute("entityType").on(board).on(species).ignore("USER");
         let dispatcher = Dispatcher::new(router);
-        let batch = include_bytes!("../../events/single-table-batch.json");
         for _ in 0..2 {
-            let report = dispatcher.dispatch(&batch[..], &Context::default()).await.expect("a stream event");
+            let report = dispatcher.dispatch(batch.to_vec(), &Context::default()).await.expect("a stream event");
             assert_eq!(report.unfinished, None);
         }
         let (minutes, pets) = expected(batch);
@@ -68,6 +72,20 @@ mod tests {
             let row = kinds.read("SPECIES", &name).await.expect("readable");
             assert_eq!(row.map(|row| row.number("pets")), expected.map(Into::into), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_day_is_summed_up() {
+        let view = daily(Arc::new(Memory::new("PetTrackerViews", ["PK", "SK"])));
+        let days = view.reader();
+        let dispatcher = Dispatcher::new(Router::by_attribute("entityType").on(view).ignore("PET"));
+        let batch = include_bytes!("../../events/activities-of-two-days.json");
+        let report = dispatcher.dispatch(&batch[..], &Context::default()).await.expect("a stream event");
+        assert_eq!(report.unfinished, None);
+        assert!(days.read("PET#olga", "SUMMARY#2026-01-14").await.expect("readable").is_none(), "it was removed");
+        let day = days.read("PET#olga", "SUMMARY#2026-01-15").await.expect("readable").expect("a day with an activity");
+        assert_eq!((day.number("activities"), day.number("minutes")), (1.into(), 25.into()));
+        assert_eq!(day.value("lastActivity"), Some(&text("play")));
     }
 
     type Counts = std::collections::BTreeMap<String, Option<u32>>;
