@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod emulator;
+mod mapping;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ enum Command {
     Check(check::Args),
     Demo(demo::Args),
     Emulator(emulator::Args),
+    Mapping(mapping::Args),
 }
 
 #[tokio::main]
@@ -26,6 +28,7 @@ async fn main() -> ExitCode {
         Command::Check(args) => return check::run(&args),
         Command::Demo(args) => demo::run(args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
+        Command::Mapping(args) => mapping::run(&args).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
