@@ -16,15 +16,16 @@ use anabranch::{
     search,
     sink::{dead_letter, index, ledger, publisher, table::Memory},
     source::backfill,
-    template::{Function, Mapping, Node, Template},
+    template::{Function, Mapping, Node, Setting, Template},
     testing::embedded::PET_TRACKER_TTL,
     view,
 };
 use handlers::routers;
 
 /// Parameters that switch on everything that the defaults leave out.
-const EVERYTHING: [(&str, &str); 6] = [
+const EVERYTHING: [(&str, &str); 7] = [
     ("ReplicaRegion", "eu-west-1"),
+    ("ReplicaRoleArn", "arn:aws:iam::123456789012:role/replica"),
     ("TopicType", "fifo"),
     ("SearchEndpoint", "https://search.example.com"),
     ("SearchDomainArn", "arn:aws:es:eu-west-1:123456789012:domain/pets"),
@@ -121,27 +122,26 @@ fn mapping(template: &Template, function: &Function) -> Mapping {
     mapping
 }
 
+/// The binaries that consume a stream, each with the text of what it shares with others and reads the environment.
 fn binaries() -> BTreeMap<String, String> {
     let sources = fs::read_dir(top().join("handlers/src/bin")).expect("binaries");
     let paths = sources.map(|entry| entry.expect("an entry").path());
-    let stream = |(_, text): &(String, String)| text.contains("Dispatcher::");
+    let stream = |(_, text): &(String, String)| text.contains("lambda::run(");
+    let library = fs::read_to_string(top().join("handlers/src/lib.rs")).expect("the library");
+    let shared =
+        |text: &str| match library.split_once("pub async fn search_server").filter(|_| text.contains("search_server("))
+        {
+            Some((_, shared)) => shared.split("\n}\n").next().unwrap_or_default().to_owned(),
+            None => String::new(),
+        };
     paths
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            (name, with_what_it_calls(fs::read_to_string(&path).expect("readable")))
+            let text = fs::read_to_string(&path).expect("readable");
+            (name, format!("{text}{}", shared(&text)))
         })
         .filter(stream)
         .collect()
-}
-
-/// The text of a binary, and of what reads its environment for it.
-fn with_what_it_calls(source: String) -> String {
-    if !source.contains("search_server()") {
-        return source;
-    }
-    let library = fs::read_to_string(top().join("handlers/src/lib.rs")).expect("readable");
-    let (_, function) = library.split_once("pub async fn search_server").expect("it is there");
-    source + function.split("\n}\n").next().expect("a function ends")
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn shown(node: &Node) -> String {
 #[test]
 fn permissions_are_what_the_handlers_declare_and_nothing_else() {
     // A signed search server, and the defaults otherwise.
-    let search = &EVERYTHING[2..4];
+    let search = &EVERYTHING[3..5];
     let functions = functions(&template(search));
     for Declared { binary, permissions, .. } in declared() {
         let function = &functions[binary];
@@ -323,5 +323,77 @@ fn the_metadata_of_cargo_lambda_say_the_same() {
         assert_eq!(deploy["memory"].as_integer(), function.memory.known().copied(), "{binary}");
         assert_eq!(deploy["timeout"].as_integer(), function.timeout.known().copied(), "{binary}");
         assert_eq!(deploy["runtime"].as_str(), function.runtime.known().map(String::as_str), "{binary}");
+    }
+}
+
+fn page() -> String {
+    fs::read_to_string(top().join("src/docs/deploy.md")).expect("the page")
+}
+
+#[test]
+fn the_page_has_the_values_of_the_mappings() {
+    let (template, page) = (template(&[]), page());
+    for (binary, function) in functions(&template) {
+        let mapping = mapping(&template, &function);
+        let known = |setting: &Setting<i64>| *setting.known().expect("a number");
+        let row = format!(
+            "| `{binary}` | {} | {} s | {} | {} | {} s | ",
+            known(&mapping.batch_size),
+            known(&mapping.window),
+            known(&mapping.parallelization),
+            known(&mapping.retries),
+            known(&mapping.record_age),
+        );
+        assert!(page.contains(&row), "src/docs/deploy.md lacks: {row}");
+    }
+}
+
+#[test]
+fn the_page_has_every_action() {
+    let (page, declared) = (page(), declared());
+    for (actions, _) in declared.iter().flat_map(|it| &it.permissions) {
+        let shown: Vec<String> = actions.iter().map(|action| format!("`{action}`")).collect();
+        assert!(page.contains(&format!("| {} |", shown.join(", "))), "src/docs/deploy.md lacks: {}", shown.join(", "));
+    }
+}
+
+/// The calls of `cargo lambda deploy` set what a binary cannot do without, and nothing that it does not read.
+#[test]
+fn the_page_sets_the_environment_that_binaries_need() {
+    let page = page().replace("\\\n", " ");
+    for (binary, source) in binaries() {
+        let start = format!("cargo lambda deploy {binary} ");
+        let call = page.lines().find(|line| line.starts_with(&start)).expect("a call");
+        let set: BTreeSet<&str> = call.split("--env-var ").skip(1).filter_map(|it| it.split('=').next()).collect();
+        let read = quoted(&source, &["setting(\"", "env::var(\""]);
+        assert!(set.is_subset(&read), "{binary}: {set:?} {read:?}");
+        let needed =
+            source.split("setting(\"").skip(1).filter_map(|rest| rest.split_once("\")?").map(|(name, _)| name));
+        let needed: BTreeSet<&str> = needed.filter(|name| is_name(name)).collect();
+        assert!(!needed.is_empty() && needed.is_subset(&set), "{binary}: {set:?} {needed:?}");
+    }
+}
+
+/// Every parameter has a description and a constraint, and the page names it.
+#[test]
+fn parameters_are_described() {
+    let text = fs::read_to_string(top().join("template.yaml")).expect("template.yaml");
+    let section = text.split("\nParameters:\n").nth(1).and_then(|rest| rest.split("\nConditions:\n").next());
+    let page = page();
+    let mut name = "";
+    let mut seen: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in section.expect("parameters").lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let (key, indent) = (line.trim().split(':').next().unwrap_or_default(), line.len() - line.trim_start().len());
+        match indent {
+            2 => name = key,
+            4 => _ = seen.entry(name).or_default().insert(key),
+            _ => {}
+        }
+    }
+    assert!(seen.len() > 10);
+    for (name, keys) in seen {
+        assert!(keys.contains("Description"), "{name}");
+        assert!(["AllowedValues", "AllowedPattern", "MinValue"].iter().any(|key| keys.contains(key)), "{name}");
+        assert!(page.contains(&format!("`{name}`")), "src/docs/deploy.md lacks {name}");
     }
 }

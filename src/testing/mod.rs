@@ -3,6 +3,6 @@
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod opensearch;
+pub mod proxy;
 #[cfg(feature = "mapping")]
 pub mod streams;
-pub mod proxy;

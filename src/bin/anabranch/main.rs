@@ -5,6 +5,7 @@ mod demo;
 mod dev;
 mod emulator;
 mod filter;
+mod mapping;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ enum Command {
     Dev(Box<dev::Args>),
     Emulator(emulator::Args),
     Filter(filter::Args),
+    Mapping(mapping::Args),
 }
 
 #[tokio::main]
@@ -32,6 +34,7 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).await,
         Command::Dev(args) => dev::run(*args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
+        Command::Mapping(args) => mapping::run(&args).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -54,7 +54,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     checked.exit_code()
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+/// `Name=value`.
+pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as Name=value")?;
     Ok((name.to_owned(), value.to_owned()))
 }
