@@ -1,5 +1,7 @@
 //! Where batches come from.
 
+#[cfg(feature = "export")]
+pub mod export;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 #[cfg(feature = "streams")]
