@@ -111,28 +111,13 @@ fn written(metadata: &[u8]) -> Option<Timestamp> {
     micros?.checked_mul(1_000).map(Timestamp::from_nanos)
 }
 
-/// Shows each member of an object: its name as it stands between the quotes, and its value.
+/// Shows each member of a text that is one object.
 fn object<'a>(text: &'a [u8], mut show: impl FnMut(&'a [u8], &'a [u8])) -> Read<()> {
-    members(text, &mut show).map(walk::past_space).filter(|rest| rest.is_empty()).map(drop).ok_or(LineReason::NotJson)
-}
-
-/// The same; what follows the object is handed back, or nothing if it is none.
-fn members<'a>(text: &'a [u8], show: &mut impl FnMut(&'a [u8], &'a [u8])) -> Option<&'a [u8]> {
-    let mut rest = walk::past_space(walk::past_space(text).strip_prefix(b"{")?);
-    if let [b'}', after @ ..] = rest {
-        return Some(after);
-    }
-    loop {
-        let (name, after) = walk::string(rest.strip_prefix(b"\"")?)?;
-        let value = walk::past_space(walk::past_space(after).strip_prefix(b":")?);
-        let after = walk::skip_value(value)?;
-        show(name.content, &value[..value.len() - after.len()]);
-        rest = match walk::past_space(after) {
-            [b',', next @ ..] => walk::past_space(next),
-            [b'}', after @ ..] => return Some(after),
-            _ => return None,
-        };
-    }
+    let rest = walk::members(text, &mut |name, value| {
+        show(name, value);
+        Some(())
+    });
+    rest.filter(|rest| walk::past_space(rest).is_empty()).map(drop).ok_or(LineReason::NotJson)
 }
 
 /// A part of a line, sharing its bytes.
