@@ -63,7 +63,10 @@ async fn a_gap_is_refused_and_named() {
     assert_eq!(gap(Bridge::new([window(10, 20).await], at(10), at(21))), (20, 21));
     assert_eq!(gap(Bridge::from_full(full(5).await, [window(6, 9).await], at(9))), (5, 6));
     let text = Bridge::new([window(10, 20).await], at(10), at(21)).unwrap_err().to_string();
-    assert!(text.contains("1970-01-01T00:00:20Z to 1970-01-01T00:00:21Z") && text.contains("incremental export"), "{text}");
+    assert!(
+        text.contains("1970-01-01T00:00:20Z to 1970-01-01T00:00:21Z") && text.contains("incremental export"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
