@@ -64,6 +64,7 @@ pub struct Replica<V: StreamView = NewImage> {
     source: Option<Arc<dyn TransactTable>>,
     ignores_expired: bool,
     two_way: bool,
+    generation: u32,
     concurrency: usize,
     _view: PhantomData<fn() -> V>,
 }
@@ -116,6 +117,7 @@ impl<V: StreamView> Replica<V> {
             source: None,
             ignores_expired: false,
             two_way: false,
+            generation: 0,
             concurrency,
             _view: PhantomData,
         }
@@ -168,6 +170,17 @@ impl<V: StreamView> Replica<V> {
     #[must_use]
     pub fn ignore_expired(mut self) -> Self {
         self.ignores_expired = true;
+        self
+    }
+
+    /// Writes as a later generation, 0 unless said otherwise: whatever comes in it is above all that earlier ones have
+    /// written, rows of a snapshot too.
+    ///
+    /// Raise it, and deploy, before changes that the stream has no more are brought in by a bridge of exports. Never lower it:
+    /// changes of an earlier generation are stale against rows of this one.
+    #[must_use]
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
         self
     }
 

@@ -28,7 +28,7 @@ impl Step {
         V: StreamView<New<Item> = Item>,
     {
         let Admitted { ticket, record, .. } = admitted;
-        let version = record.version();
+        let version = record.version().in_generation(replica.generation);
         match replica.asked(record) {
             Ok((write, idle)) => Ok(Self { write, version, ticket, idle }),
             Err(verdict) => Err((ticket, verdict)),

@@ -69,6 +69,7 @@ pub struct Search<T, N = Fixed> {
     tombstones: Tombstones,
     limits: Limits,
     made: Option<Arc<Made>>,
+    generation: u32,
 }
 
 impl<T: FromImage> Search<T> {
@@ -93,6 +94,7 @@ impl<T: FromImage> Search<T> {
             tombstones: Tombstones::None,
             limits: Limits::default(),
             made: None,
+            generation: 0,
         }
     }
 
@@ -102,8 +104,8 @@ impl<T: FromImage> Search<T> {
     /// images, so only a stream of `NEW_AND_OLD_IMAGES` will do.
     #[must_use]
     pub fn index_by(self, name: impl Fn(&T) -> String + Send + Sync + 'static) -> Search<T, ByItem<T>> {
-        let Self { server, shape, fields, tombstones, limits, made, .. } = self;
-        Search { server, names: ByItem(Arc::new(name)), shape, fields, tombstones, limits, made }
+        let Self { server, shape, fields, tombstones, limits, made, generation, .. } = self;
+        Search { server, names: ByItem(Arc::new(name)), shape, fields, tombstones, limits, made, generation }
     }
 }
 
@@ -126,6 +128,17 @@ impl<T, N> Search<T, N> {
     pub fn creating(mut self, body: serde_json::Value) -> Self {
         let serde_json::Value::Object(body) = body else { panic!("the body that creates an index is a JSON object") };
         self.made = Some(Arc::new(Made::new(body)));
+        self
+    }
+
+    /// Writes as a later generation, 0 unless said otherwise: whatever comes in it is above all that earlier ones have
+    /// written, rows of a snapshot too.
+    ///
+    /// Raise it, and deploy, before changes that the stream has no more are brought in by a bridge of exports. Never lower it:
+    /// changes of an earlier generation are stale against documents of this one.
+    #[must_use]
+    pub fn generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
         self
     }
 
@@ -168,6 +181,7 @@ impl<T, N: Clone> Clone for Search<T, N> {
             tombstones: self.tombstones,
             limits: self.limits,
             made: self.made.clone(),
+            generation: self.generation,
         }
     }
 }
@@ -176,7 +190,7 @@ impl<T: FromImage, N: Naming<T>> Handler<T, N::View> for Search<T, N> {
     async fn handle(&self, batch: &mut Batch<'_, T, N::View>) {
         let mut steps = Vec::new();
         for admitted in batch.admit_all() {
-            match Step::of(admitted, &self.names, &*self.shape) {
+            match Step::of(admitted, self.generation, &self.names, &*self.shape) {
                 Ok(step) => steps.push(step),
                 Err((ticket, failure)) => batch.settle(ticket, Err::<(), _>(failure)),
             }

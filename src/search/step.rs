@@ -33,13 +33,15 @@ impl Step {
     /// What a change asks for. A panic in a function of the user's is this record's failure.
     pub(super) fn of<T: FromImage, N: Naming<T>>(
         admitted: Admitted<T, N::View>,
+        generation: u32,
         names: &N,
         shape: &Shape<T>,
     ) -> Result<Self, (Ticket, Failure)> {
         let Admitted { ticket, record, .. } = admitted;
         match catch_unwind(AssertUnwindSafe(|| Parts::of(&record, names, shape))) {
             Ok(Ok(Parts { id, put, touched })) => {
-                Ok(Self { ticket, id, version: record.version().into(), put, touched })
+                let version = record.version().in_generation(generation).into();
+                Ok(Self { ticket, id, version, put, touched })
             }
             Ok(Err(error)) => Err((ticket, Failure::reject(error))),
             Err(_) => Err((ticket, Failure::retry(Panicked))),

@@ -11,10 +11,14 @@
 //! | [`Ledger`](ledger::Ledger) | [`Memory`](ledger::Memory), `DynamoDb` (feature `dynamodb`) |
 //! | [`Publisher`](publisher::Publisher) | [`Memory`](publisher::Memory), [`JsonLines`](publisher::JsonLines), `Sns` (feature `sns`) |
 //! | [`Table`](table::Table), [`TransactTable`](table::TransactTable) | [`Memory`](table::Memory), `DynamoDb` (feature `dynamodb`) |
+//!
+//! Items become files of their own in `file` (feature `export`), which is no port: stores are `object_store`'s.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod dead_letter;
+#[cfg(feature = "export")]
+pub mod file;
 pub mod index;
 pub mod ledger;
 mod lines;

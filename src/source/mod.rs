@@ -2,6 +2,8 @@
 
 #[cfg(feature = "dynamodb")]
 pub mod backfill;
+#[cfg(feature = "export")]
+pub mod export;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 #[cfg(feature = "mapping")]

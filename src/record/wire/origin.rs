@@ -19,12 +19,15 @@ pub enum Origin {
     /// A change, from the table's stream.
     #[default]
     Stream,
-    /// A row as a scan, a query or an export found it: an insert of what may have been there for long.
+    /// A row as a scan, a query or an export found it: an insert of what may have been there for long. Or what has become
+    /// of an item over a while, as an incremental export has it: an insert, a modify or a remove.
     Snapshot {
         /// When the row was read, to the microsecond: no later than the moment as of which it is what the table held.
         ///
         /// Of two reads of an item the later one counts, and any change of its stream counts more than either. Take the
-        /// time before the request is sent; of an export, the time as of which it was made.
+        /// time before the request is sent; of an export, the time as of which it was made; of an incremental one, the
+        /// last moment of its window. That an item was gone is known as of a time just as well as what was in it: a remove
+        /// is above every earlier row of its item, and below every later one.
         read_at: Timestamp,
     },
 }
@@ -105,6 +108,27 @@ mod tests {
         assert_eq!(record.new_image().unwrap().attribute("PK").unwrap().as_deref(), Some("a"));
         assert_eq!(Version::of(&record), Version::snapshot(0, 1_763_692_800_250_000));
         assert_eq!(read(str::from_utf8(record.json()).unwrap()).unwrap().origin(), record.origin());
+    }
+
+    #[test]
+    fn what_has_become_of_an_item_travels_as_a_change_of_its_time() {
+        let keys = || ItemJson::from_json(r#"{"PK":{"S":"a"}}"#);
+        let image = |n: &str| ItemJson::from_json(format!(r#"{{"PK":{{"S":"a"}},"n":{{"N":"{n}"}}}}"#));
+        for (old, new, name) in [
+            (None, Some("2"), EventName::Insert),
+            (Some("1"), Some("2"), EventName::Modify),
+            (Some("1"), None, EventName::Remove),
+            (None, None, EventName::Remove),
+        ] {
+            let as_of = Timestamp::from_nanos(9_000);
+            let record = RecordParts::snapshot_change(keys(), old.map(image), new.map(image), as_of).into_record();
+            let record = record.unwrap();
+            assert_eq!((record.event_name(), record.origin()), (name, Origin::Snapshot { read_at: as_of }));
+            assert_eq!((record.old_image().is_some(), record.new_image().is_some()), (old.is_some(), new.is_some()));
+            let version = Version::of(&record);
+            assert!(Version::snapshot(0, 8) < version && version < Version::snapshot(0, 10));
+            assert!(version < Version::stream(0, "", "1"));
+        }
     }
 
     #[test]

@@ -80,6 +80,27 @@ pub(crate) fn skip_items(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Shows each member of the object that a text begins with: the name as it stands between the quotes, and the value. What
+/// follows the object is handed back; nothing if it is broken, or `show` says so.
+#[inline]
+pub(crate) fn members<'a>(text: &'a [u8], show: &mut impl FnMut(&'a [u8], &'a [u8]) -> Option<()>) -> Option<&'a [u8]> {
+    let mut rest = past_space(past_space(text).strip_prefix(b"{")?);
+    if let [b'}', after @ ..] = rest {
+        return Some(after);
+    }
+    loop {
+        let (name, after) = string(rest.strip_prefix(b"\"")?)?;
+        let value = past_space(past_space(after).strip_prefix(b":")?);
+        let after = skip_value(value)?;
+        show(name.content, &value[..value.len() - after.len()])?;
+        rest = match past_space(after) {
+            [b',', next @ ..] => past_space(next),
+            [b'}', after @ ..] => return Some(after),
+            _ => return None,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +131,27 @@ mod tests {
         for text in ["", "\"", "{\"S\":\"x\"", "[1,]", "x", "{\"a\":1", "{\"a\":1,}", "{\"a\":}", "{\"a\" 1}"] {
             assert_eq!((skip_value(text.as_bytes()), skip_items(text.as_bytes())), (None, None), "{text}");
         }
+    }
+
+    #[test]
+    fn members_are_shown_as_they_stand() {
+        let show = |text: &'static str| {
+            let mut seen = Vec::new();
+            let rest = members(text.as_bytes(), &mut |name, value| {
+                seen.push((name.to_vec(), value.to_vec()));
+                Some(())
+            });
+            rest.map(|rest| (String::from_utf8_lossy(rest), seen))
+        };
+        let (rest, seen) = show(r#" { "a\"" : {"S":"x"} , "b":[1, 2]} rest"#).unwrap();
+        assert_eq!((&*rest, seen.len()), (" rest", 2));
+        assert_eq!(seen[0], (br#"a\""#.to_vec(), br#"{"S":"x"}"#.to_vec()));
+        assert_eq!(seen[1].1, b"[1, 2]");
+        assert_eq!(show("{}").unwrap().1, []);
+        for text in ["", "[]", "{", r#"{"a"}"#, r#"{"a":1,}"#, r#"{"a":1 "b":2}"#, r#"{a:1}"#] {
+            assert!(show(text).is_none(), "{text}");
+        }
+        assert_eq!(members(br#"{"a":1}"#, &mut |_, _| None), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     error::DecodeError,
-    image::Image,
+    image::{Image, RawImage},
     members::Members,
     origin::{self, Origin},
     raw::{EventName, RawRecord, ViewType},
@@ -67,14 +67,14 @@ pub struct RecordParts<'a> {
     pub identity: Option<Identity<'a>>,
 }
 
-/// An item as DynamoDB JSON.
+/// An item as DynamoDB JSON. Cloning shares the text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ItemJson(Vec<u8>);
+pub struct ItemJson(Bytes);
 
 impl ItemJson {
     /// Takes a text for an item; the reader judges it.
     pub fn from_json(json: impl Into<Vec<u8>>) -> Self {
-        Self(json.into())
+        Self(Bytes::from(json.into()))
     }
 
     /// The text.
@@ -111,7 +111,7 @@ impl ItemJson {
             }
         }
         attributes.close();
-        Ok(Self(selected))
+        Ok(Self(selected.into()))
     }
 }
 
@@ -121,9 +121,22 @@ impl fmt::Debug for ItemJson {
     }
 }
 
+impl From<Bytes> for ItemJson {
+    /// Shares a text with whatever it is a part of.
+    fn from(json: Bytes) -> Self {
+        Self(json)
+    }
+}
+
+impl From<RawImage> for ItemJson {
+    fn from(image: RawImage) -> Self {
+        Self(image.json().clone())
+    }
+}
+
 impl From<&serde_dynamo::Item> for ItemJson {
     fn from(item: &serde_dynamo::Item) -> Self {
-        Self(serde_json::to_vec(item).expect("every attribute value is JSON"))
+        Self(serde_json::to_vec(item).expect("every attribute value is JSON").into())
     }
 }
 
@@ -165,6 +178,36 @@ impl RecordParts<'_> {
             keys: Some(keys),
             new_image: Some(row),
             view_type: Some(ViewType::NewImage.as_str().into()),
+            ..Self::default()
+        }
+    }
+
+    /// What has become of an item by a time, as an incremental export has it, in place of changes of the stream: see
+    /// [`Origin::Snapshot`]. Without an image it is a removal as well, of an item that nobody knows more about.
+    ///
+    /// ```
+    /// use anabranch::record::{EventName, Timestamp, wire::{ItemJson, RecordParts}};
+    ///
+    /// let keys = ItemJson::from_json(r#"{"PK":{"S":"USER#1"}}"#);
+    /// let old = ItemJson::from_json(r#"{"PK":{"S":"USER#1"},"name":{"S":"Ada"}}"#);
+    /// let as_of = Timestamp::from_nanos(1_763_692_800_250_000_000);
+    /// let record = RecordParts::snapshot_change(keys, Some(old), None, as_of).into_record()?;
+    /// assert_eq!(record.event_name(), EventName::Remove);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn snapshot_change(keys: ItemJson, old: Option<ItemJson>, new: Option<ItemJson>, as_of: Timestamp) -> Self {
+        let (name, view) = match (&old, &new) {
+            (_, None) => (EventName::Remove, ViewType::OldImage),
+            (None, Some(_)) => (EventName::Insert, ViewType::NewImage),
+            (Some(_), Some(_)) => (EventName::Modify, ViewType::NewAndOldImages),
+        };
+        Self {
+            origin: Origin::Snapshot { read_at: as_of },
+            event_name: Some(name.as_str().into()),
+            keys: Some(keys),
+            new_image: new,
+            old_image: old,
+            view_type: Some(view.as_str().into()),
             ..Self::default()
         }
     }

@@ -1,0 +1,99 @@
+//! Consecutive exports, one after another: a way across the time for which the stream has no records any more.
+
+use super::{Batches, Export, ExportError, Kind};
+use crate::record::Timestamp;
+
+/// Exports that together hold every change of a while.
+///
+/// [The chapter](super#a-bridge-over-a-gap) says when to use one, and what else it takes.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    exports: Vec<Export>,
+}
+
+impl Bridge {
+    /// Orders incremental exports by time, and checks that every change from `since` until `until` is in one of them.
+    ///
+    /// `since` is a time at which the targets were up to date at the latest, `until` one from which on the stream is read:
+    /// at most 24 hours ago. Exports that end before `since` are left out.
+    ///
+    /// # Errors
+    /// No exports, exports of several tables, full ones, and a gap, which is named.
+    pub fn new(
+        exports: impl IntoIterator<Item = Export>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Self, ExportError> {
+        let mut exports: Vec<_> = exports.into_iter().collect();
+        of_one_table(&exports)?;
+        if let Some(full) = exports.iter().find(|export| is_full(export)) {
+            return Err(ExportError::Full { export: full.arn().to_owned() });
+        }
+        exports.sort_by_key(|export| (export.kind().until(), export.kind().from()));
+        exports.retain(|export| export.kind().until() > since);
+        let mut covered = since;
+        for kind in exports.iter().map(Export::kind) {
+            if kind.from() > covered {
+                return Err(ExportError::Gap { from: covered, until: kind.from() });
+            }
+            covered = kind.until();
+        }
+        if covered < until {
+            return Err(ExportError::Gap { from: covered, until });
+        }
+        if exports.is_empty() { Err(ExportError::NoBridge) } else { Ok(Self { exports }) }
+    }
+
+    /// A full export, and the incremental ones from its time until `until`: for targets that are built anew.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and a first export that is not full.
+    pub fn from_full(
+        full: Export,
+        incremental: impl IntoIterator<Item = Export>,
+        until: Timestamp,
+    ) -> Result<Self, ExportError> {
+        if !is_full(&full) {
+            return Err(ExportError::NotFull { export: full.arn().to_owned() });
+        }
+        let since = full.kind().until();
+        let mut exports = match Self::new(incremental, since, until) {
+            Err(ExportError::NoBridge) if since >= until => Vec::new(),
+            bridge => bridge?.exports,
+        };
+        exports.insert(0, full);
+        of_one_table(&exports)?;
+        Ok(Self { exports })
+    }
+
+    /// The exports in the order in which they are read.
+    pub fn exports(&self) -> &[Export] {
+        &self.exports
+    }
+
+    /// The first moment whose changes are not in it.
+    pub fn until(&self) -> Timestamp {
+        self.exports.last().expect("a bridge has an export").kind().until()
+    }
+
+    /// All its exports in batches, one export after the other. `keys` are as for [`Export::batches`].
+    pub fn batches<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Batches {
+        Batches::new(self.exports.clone(), keys.into_iter().map(Into::into).collect())
+    }
+}
+
+fn is_full(export: &Export) -> bool {
+    matches!(export.kind(), Kind::Full { .. })
+}
+
+fn of_one_table(exports: &[Export]) -> Result<(), ExportError> {
+    let Some((first, others)) = exports.split_first() else { return Err(ExportError::NoBridge) };
+    match others.iter().find(|export| export.table() != first.table()) {
+        None => Ok(()),
+        Some(export) => Err(ExportError::OtherTable {
+            export: export.arn().to_owned(),
+            table: export.table_arn().to_owned(),
+            other: first.table_arn().to_owned(),
+        }),
+    }
+}

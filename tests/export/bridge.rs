@@ -1,0 +1,312 @@
+//! Consecutive exports: what makes a bridge, how it is read, and that targets converge over it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use anabranch::{
+    dispatch::{BatchReport, Dispatcher},
+    handler::Context,
+    record::{
+        NewImage, Timestamp,
+        wire::{EventWriter, ItemJson, RecordParts},
+    },
+    replica::{Replica, Tombstones, is_tombstone},
+    router::Router,
+    sink::table::{AttributeValue, Memory},
+    source::export::{Batches, Bridge, Export, ExportError},
+    view::{Contribution, View},
+};
+use object_store::memory::InMemory;
+use proptest::{collection::vec, prelude::*};
+
+use crate::support::{Made, TABLE, change, row};
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_nanos(i64::try_from(seconds).expect("a time of tests") * 1_000_000_000)
+}
+
+async fn window(from: u64, until: u64) -> Export {
+    let lines = vec![change(&format!("{from}"), None, Some(until))];
+    let made = Made::incremental(&format!("{from}-{until}"), from, until, vec![lines]);
+    Export::open(made.in_memory().await, made.folder()).await.expect("an export")
+}
+
+async fn full(until: u64) -> Export {
+    let made = Made::full(&format!("full-{until}"), until, vec![vec![row("a", 1)]]);
+    Export::open(made.in_memory().await, made.folder()).await.expect("an export")
+}
+
+fn ids(bridge: &Bridge) -> Vec<&str> {
+    bridge.exports().iter().map(Export::id).collect()
+}
+
+#[tokio::test]
+async fn windows_are_ordered_and_needless_ones_left_out() {
+    let windows = [window(30, 40).await, window(0, 10).await, window(18, 30).await, window(10, 20).await];
+    let bridge = Bridge::new(windows, at(12), at(38)).unwrap();
+    assert_eq!(ids(&bridge), ["10-20", "18-30", "30-40"]);
+    assert_eq!(bridge.until(), at(40));
+}
+
+#[tokio::test]
+async fn a_gap_is_refused_and_named() {
+    let gap = |result: Result<Bridge, ExportError>| match result.unwrap_err() {
+        ExportError::Gap { from, until } => (from.as_secs(), until.as_secs()),
+        other => panic!("{other}"),
+    };
+    let windows = || async { [window(10, 20).await, window(21, 30).await] };
+    assert_eq!(gap(Bridge::new(windows().await, at(12), at(30))), (20, 21));
+    assert_eq!(gap(Bridge::new(windows().await, at(9), at(30))), (9, 10));
+    assert_eq!(gap(Bridge::new([window(10, 20).await], at(10), at(21))), (20, 21));
+    assert_eq!(gap(Bridge::from_full(full(5).await, [window(6, 9).await], at(9))), (5, 6));
+    let text = Bridge::new([window(10, 20).await], at(10), at(21)).unwrap_err().to_string();
+    assert!(
+        text.contains("1970-01-01T00:00:20Z to 1970-01-01T00:00:21Z") && text.contains("incremental export"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_makes_no_bridge_is_refused() {
+    assert!(matches!(Bridge::new([], at(0), at(1)), Err(ExportError::NoBridge)));
+    assert!(matches!(Bridge::new([full(9).await], at(0), at(1)), Err(ExportError::Full { .. })));
+    assert!(matches!(Bridge::from_full(window(0, 9).await, [], at(1)), Err(ExportError::NotFull { .. })));
+    let other = Made { table: format!("{TABLE}2"), ..Made::incremental("x", 10, 20, vec![]) };
+    let other = Export::open(other.in_memory().await, other.folder()).await.unwrap();
+    let error = Bridge::new([window(0, 10).await, other], at(0), at(20)).unwrap_err();
+    assert!(matches!(&error, ExportError::OtherTable { .. }) && error.to_string().contains("PetTracker2"), "{error}");
+    assert_eq!(ids(&Bridge::from_full(full(9).await, [], at(9)).unwrap()), ["full-9"]);
+}
+
+fn all_applied(records: usize) -> BatchReport {
+    let mut report = BatchReport::default();
+    report.applied = records;
+    report
+}
+
+#[tokio::test]
+async fn an_export_begins_when_the_one_before_is_done_with() {
+    let bridge = Bridge::new([window(0, 10).await, window(10, 20).await], at(0), at(20)).unwrap();
+    let mut batches = bridge.batches([] as [&str; 0]);
+    let first = batches.next().await.unwrap().unwrap();
+    let error = batches.next().await.unwrap_err();
+    assert!(matches!(error, ExportError::Unanswered { batches: 1, .. }), "{error}");
+    batches.answer(first, &all_applied(1));
+    assert!(!batches.is_done());
+    let second = batches.next().await.unwrap().unwrap();
+    let cursor = batches.cursor().clone();
+    assert!(cursor.export().ends_with("10-20") && cursor.counters().applied == 1);
+    drop(second);
+
+    // Another window has been exported meanwhile.
+    let windows = [window(0, 10).await, window(10, 20).await, window(20, 30).await];
+    let longer = Bridge::new(windows, at(0), at(30)).unwrap();
+    let mut batches = longer.batches([] as [&str; 0]).resume(cursor).unwrap();
+    for _ in 0..2 {
+        let batch = batches.next().await.unwrap().unwrap();
+        batches.answer(batch, &all_applied(1));
+    }
+    assert!(batches.next().await.unwrap().is_none() && batches.is_done());
+    assert_eq!(batches.cursor().counters().total(), batches.items());
+}
+
+/// A table with a few items, and what is known of each moment.
+#[derive(Default)]
+struct Source {
+    items: BTreeMap<u8, u64>,
+    /// The table at the end of each window, from the beginning.
+    states: Vec<BTreeMap<u8, u64>>,
+    written: Vec<BTreeSet<u8>>,
+}
+
+impl Source {
+    fn new(windows: &[Vec<(u8, Option<u64>)>]) -> Self {
+        let mut source = Self::default();
+        for window in windows {
+            for (item, value) in window {
+                match value {
+                    Some(value) => _ = source.items.insert(*item, *value),
+                    None => _ = source.items.remove(item),
+                }
+            }
+            source.states.push(source.items.clone());
+            source.written.push(window.iter().map(|(item, _)| *item).collect());
+        }
+        source
+    }
+
+    /// The full export at the end of the first window, and an incremental one for each further window: the last state of
+    /// what was written; an item that came and went is not in it.
+    fn exports(&self) -> Vec<Made> {
+        let rows = self.states[0].iter().map(|(item, value)| row(&item.to_string(), *value)).collect();
+        let mut made = vec![Made::full("0", 100, vec![rows])];
+        for n in 1..self.states.len() {
+            let (before, after) = (&self.states[n - 1], &self.states[n]);
+            let lines = self.written[n].iter().filter_map(|item| {
+                let (old, new) = (before.get(item).copied(), after.get(item).copied());
+                (old.is_some() || new.is_some()).then(|| change(&item.to_string(), old, new))
+            });
+            let (lines, from) = (lines.collect::<Vec<_>>(), 100 * n as u64);
+            let files = lines.chunks(3).map(<[_]>::to_vec).collect();
+            made.push(Made::incremental(&n.to_string(), from, from + 100, files));
+        }
+        made
+    }
+}
+
+/// A replica and an aggregate of the same table.
+struct Targets {
+    replica: Arc<Memory>,
+    totals: View<Row>,
+    dispatcher: Dispatcher,
+}
+
+#[derive(serde::Deserialize)]
+struct Row {
+    value: u64,
+}
+
+impl Targets {
+    fn new(generation: u32, replica: Arc<Memory>, views: &Arc<Memory>) -> Self {
+        let stones = Tombstones::keep(Duration::from_secs(1_000_000));
+        let copy = Replica::new(replica.clone()).tombstones(stones).generation(generation);
+        let totals = View::aggregate("totals", views.clone(), |row: &Row| {
+            vec![Contribution::to("TOTAL", "all").count("rows").sum("sum", row.value)]
+        });
+        let totals = totals.generation(generation);
+        let router = Router::<NewImage>::new().every(copy).every(totals.clone());
+        Self { replica, totals, dispatcher: Dispatcher::new(router) }
+    }
+
+    async fn dispatch(&self, payload: bytes::Bytes) -> BatchReport {
+        let report = self.dispatcher.dispatch(payload, &Context::default()).await.expect("an event");
+        assert!(report.unfinished.is_none(), "{report:?}");
+        report
+    }
+
+    /// The targets show a table.
+    async fn show(&self, table: &BTreeMap<u8, u64>) {
+        let text = |value: &AttributeValue| match value {
+            AttributeValue::S(text) | AttributeValue::N(text) => text.parse().expect("a number"),
+            other => panic!("{other:?}"),
+        };
+        let rows = self.replica.rows();
+        let rows = rows.iter().filter(|row| !is_tombstone(row));
+        let rows: BTreeMap<u64, u64> = rows.map(|row| (text(&row["PK"]), text(&row["value"]))).collect();
+        assert_eq!(rows, table.iter().map(|(item, value)| (u64::from(*item), *value)).collect());
+        let total = self.totals.reader().read("TOTAL", "all").await.expect("memory reads");
+        let shown = total.map(|row| (row.number("rows"), row.number("sum")));
+        let sum: u64 = table.values().sum();
+        let expected = (!table.is_empty()).then(|| ((table.len() as u64).into(), sum.into()));
+        assert_eq!(shown, expected);
+    }
+}
+
+/// Reads to the end; dies and resumes, and delivers batches twice, as told.
+async fn read(bridge: &Bridge, targets: &Targets, mut acts: impl Iterator<Item = u8>) {
+    let begin = || bridge.batches(["PK"]).batch_records(2).concurrency(2);
+    let mut batches: Batches = begin();
+    while let Some(batch) = batches.next().await.expect("good exports") {
+        let report = targets.dispatch(batch.payload.clone()).await;
+        match acts.next() {
+            // Dies between the effect and the cursor.
+            Some(0) => batches = begin().resume(batches.cursor().clone()).expect("the same bridge"),
+            Some(1) => {
+                targets.dispatch(batch.payload.clone()).await;
+                batches.answer(batch, &report);
+            }
+            _ => batches.answer(batch, &report),
+        }
+    }
+    assert!(batches.is_done());
+}
+
+async fn exports(made: &[Made]) -> Vec<Export> {
+    let store = Arc::new(InMemory::new());
+    for made in made {
+        made.write(&*store, "backup").await;
+    }
+    Export::all(store, "backup/AWSDynamoDB").await.expect("exports")
+}
+
+fn windows() -> impl Strategy<Value = Vec<Vec<(u8, Option<u64>)>>> {
+    vec(vec((0..8_u8, prop::option::weighted(0.6, 0..100_u64)), 0..12), 1..5)
+}
+
+/// A change of the stream, the `n`-th.
+fn live(n: usize, item: u8, value: Option<u64>) -> RecordParts<'static> {
+    let image = |value: u64| ItemJson::from_json(format!(r#"{{"PK":{{"S":"{item}"}},"value":{{"N":"{value}"}}}}"#));
+    RecordParts {
+        event_name: Some(if value.is_some() { "MODIFY" } else { "REMOVE" }.into()),
+        source_arn: Some(format!("{TABLE}/stream/2026-11-21T00:00:00.000").into()),
+        keys: Some(ItemJson::from_json(format!(r#"{{"PK":{{"S":"{item}"}}}}"#))),
+        new_image: value.map(image),
+        sequence_number: Some(format!("{:021}", n + 1).into()),
+        ..RecordParts::default()
+    }
+}
+
+async fn deliver(targets: &Targets, stream: &[(usize, u8, Option<u64>)]) {
+    if !stream.is_empty() {
+        let mut event = EventWriter::new();
+        stream.iter().for_each(|(n, item, value)| event.push(&live(*n, *item, *value)));
+        targets.dispatch(event.finish()).await;
+    }
+}
+
+fn tables() -> (Arc<Memory>, Arc<Memory>) {
+    (Arc::new(Memory::new("Replica", ["PK"])), Arc::new(Memory::new("Views", ["PK", "SK"])))
+}
+
+proptest! {
+    /// Targets that are built anew from a full export and the changes since, under crashes and duplicates.
+    #[test]
+    fn targets_built_from_exports_equal_the_table(windows in windows(), acts in vec(0..6_u8, 0..40)) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let source = Source::new(&windows);
+            let mut exports = exports(&source.exports()).await;
+            let full = exports.remove(0);
+            let until = at(100 * windows.len() as u64);
+            let bridge = Bridge::from_full(full, exports, until).unwrap();
+            let (replica, views) = tables();
+            let targets = Targets::new(0, replica, &views);
+            read(&bridge, &targets, acts.into_iter()).await;
+            targets.show(&source.items).await;
+        });
+    }
+
+    /// A stream was followed during the first window and again from within the last one on; the bridge is read in between,
+    /// in a later generation.
+    #[test]
+    fn a_bridge_carries_targets_over_a_gap(
+        windows in windows(), after in vec((0..8_u8, prop::option::of(0..100_u64)), 0..8),
+        overlap in 0..6_usize, acts in vec(0..6_u8, 0..40),
+    ) {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let stream: Vec<_> = windows.iter().flatten().chain(&after).enumerate().map(|(n, (item, value))| (n, *item, *value)).collect();
+            let source = Source::new(&windows);
+            let (replica, views) = tables();
+            let before = Targets::new(0, replica.clone(), &views);
+            deliver(&before, &stream[..windows[0].len()]).await;
+            before.show(&source.states[0]).await;
+
+            let targets = Targets::new(1, replica, &views);
+            let mut exports = exports(&source.exports()).await;
+            exports.remove(0);
+            if !exports.is_empty() {
+                let bridge = Bridge::new(exports, at(100), at(100 * windows.len() as u64)).unwrap();
+                read(&bridge, &targets, acts.into_iter()).await;
+                targets.show(&source.items).await;
+            }
+            // From where the stream is still there, which may be before the end of the last window.
+            let from = stream.len() - after.len() - overlap.min(stream.len() - after.len());
+            deliver(&targets, &stream[from..]).await;
+            let mut all = windows.clone();
+            all.push(after);
+            targets.show(&Source::new(&all).items).await;
+        });
+    }
+}

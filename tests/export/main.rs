@@ -1,0 +1,8 @@
+//! Exports, read from stores in memory and folders and through the dispatcher; items, written to them.
+
+mod bridge;
+mod damage;
+mod files;
+mod reading;
+#[path = "../support/export.rs"]
+mod support;
