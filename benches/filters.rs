@@ -1,7 +1,7 @@
 //! What filter patterns cost, in instructions: ours, a generic matcher over records parsed to `serde_json::Value`, and `quamina`.
 //!
-//! Counted as in `instructions`. `cargo bench -p anabranch --bench filters` fails if ours takes more than a fifth of what the generic
-//! matcher takes; `-- --report` only prints.
+//! Counted as in `instructions`. `cargo bench -p anabranch --bench filters` fails if ours takes more than the bound below, in parts
+//! of what the generic matcher takes; `-- --report` only prints.
 
 #[path = "support/batches.rs"]
 mod batches;
@@ -20,7 +20,7 @@ const ROWS: [&str; 3] = ["generic", "quamina", "ours"];
 
 /// A fifth, and then what has been reached: the bound only ever goes down.
 const AIM: f64 = 1.0 / 5.0;
-const BOUND: f64 = 1.0 / 5.0;
+const BOUND: f64 = 0.12;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
