@@ -2,28 +2,21 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
     io::Read,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use anabranch::{
     record::wire::{ItemJson, PageBody},
     sink::file::{Csv, FileError, Format, ItemFile},
 };
-use async_trait::async_trait;
 use flate2::read::MultiGzDecoder;
-use futures_util::{FutureExt, StreamExt, future, stream, stream::BoxStream};
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, UploadPart, local::LocalFileSystem, memory::InMemory,
-    path::Path,
-};
+use futures_util::{StreamExt, stream};
+use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path};
 use proptest::{collection::vec, prelude::*};
 use serde_dynamo::AttributeValue;
+
+use crate::store::Watched;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -159,104 +152,6 @@ fn read_csv(text: &[u8]) -> Vec<Vec<String>> {
     }
 }
 
-/// A store that fails when it is told to, and counts what is left behind.
-#[derive(Debug, Default)]
-struct Failing {
-    inner: InMemory,
-    /// The part that is refused, from 0.
-    part: Option<usize>,
-    complete: bool,
-    open: Arc<AtomicUsize>,
-    aborted: Arc<AtomicUsize>,
-}
-
-impl fmt::Display for Failing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a failing store")
-    }
-}
-
-fn refused() -> object_store::Error {
-    object_store::Error::Generic { store: "test", source: "no room".into() }
-}
-
-#[async_trait]
-impl ObjectStore for Failing {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
-        match self.part {
-            Some(_) => Err(refused()),
-            None => self.inner.put_opts(path, payload, options).await,
-        }
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        let inner = self.inner.put_multipart_opts(path, options).await?;
-        self.open.fetch_add(1, Ordering::SeqCst);
-        let (open, aborted) = (Arc::clone(&self.open), Arc::clone(&self.aborted));
-        Ok(Box::new(FailingUpload { inner, part: self.part, complete: self.complete, open, aborted }))
-    }
-
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> object_store::Result<GetResult> {
-        self.inner.get_opts(path, options).await
-    }
-
-    fn delete_stream(
-        &self,
-        paths: BoxStream<'static, object_store::Result<Path>>,
-    ) -> BoxStream<'static, object_store::Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
-}
-
-#[derive(Debug)]
-struct FailingUpload {
-    inner: Box<dyn MultipartUpload>,
-    part: Option<usize>,
-    complete: bool,
-    open: Arc<AtomicUsize>,
-    aborted: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl MultipartUpload for FailingUpload {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        match self.part.as_mut().map(|left| left.checked_sub(1).map(|less| *left = less)) {
-            Some(None) => future::ready(Err(refused())).boxed(),
-            _ => self.inner.put_part(data),
-        }
-    }
-
-    async fn complete(&mut self) -> object_store::Result<PutResult> {
-        if self.complete {
-            return Err(refused());
-        }
-        self.open.fetch_sub(1, Ordering::SeqCst);
-        self.inner.complete().await
-    }
-
-    async fn abort(&mut self) -> object_store::Result<()> {
-        self.open.fetch_sub(1, Ordering::SeqCst);
-        self.aborted.fetch_add(1, Ordering::SeqCst);
-        self.inner.abort().await
-    }
-}
-
 fn many(count: usize) -> impl Iterator<Item = Result<ItemJson, &'static str>> {
     (0..count).map(|n| Ok(ItemJson::from_json(format!(r#"{{"n":{{"N":"{n}"}},"text":{{"S":"{n:01000}"}}}}"#))))
 }
@@ -270,17 +165,17 @@ async fn whatever_fails_leaves_nothing_behind() {
     let broken = || many(2_000).chain([Err("the scan failed")]);
     let no_item = || many(2_000).chain([Ok(ItemJson::from_json("[]"))]);
     type Items = Box<dyn Iterator<Item = Result<ItemJson, &'static str>>>;
-    let cases: [(Failing, Items, &str); 6] = [
-        (Failing::default(), Box::new(broken()), "could not be read to their end"),
-        (Failing::default(), Box::new(no_item()), "item 2000"),
+    let cases: [(Watched, Items, &str); 6] = [
+        (Watched::default(), Box::new(broken()), "could not be read to their end"),
+        (Watched::default(), Box::new(no_item()), "item 2000"),
         (
-            Failing { part: Some(0), ..Failing::default() },
+            Watched { part: Some(0), ..Watched::default() },
             Box::new(many(2_000)),
-            "`file` cannot be written to a failing store",
+            "`file` cannot be written to a watched store",
         ),
-        (Failing { part: Some(3), ..Failing::default() }, Box::new(many(2_000)), "`file` cannot be written"),
-        (Failing { complete: true, ..Failing::default() }, Box::new(many(2_000)), "`file` cannot be written"),
-        (Failing { part: Some(0), ..Failing::default() }, Box::new(many(1)), "`file` cannot be written"),
+        (Watched { part: Some(3), ..Watched::default() }, Box::new(many(2_000)), "`file` cannot be written"),
+        (Watched { complete: true, ..Watched::default() }, Box::new(many(2_000)), "`file` cannot be written"),
+        (Watched { part: Some(0), ..Watched::default() }, Box::new(many(1)), "`file` cannot be written"),
     ];
     for (store, items, words) in cases {
         let store = Arc::new(store);
@@ -294,7 +189,7 @@ async fn whatever_fails_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn an_upload_that_nobody_waits_for_is_aborted() {
-    let store = Arc::new(Failing::default());
+    let store = Arc::new(Watched::default());
     let file = ItemFile::new(store.clone(), "file", Format::JsonLines).part_bytes(100_000);
     let items = stream::iter(many(2_000)).chain(stream::pending());
     let writing = tokio::spawn(file.write(items));

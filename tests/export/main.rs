@@ -4,5 +4,6 @@ mod bridge;
 mod damage;
 mod files;
 mod reading;
+mod store;
 #[path = "../support/export.rs"]
 mod support;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use anabranch::{
@@ -15,7 +15,10 @@ use anabranch::{
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, memory::InMemory, path::Path};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-use crate::support::{Made, TABLE, change, row};
+use crate::{
+    store::Watched,
+    support::{Made, TABLE, change, row},
+};
 
 fn rows(file: usize, count: usize) -> Vec<String> {
     (0..count).map(|n| row(&format!("{file}/{n}"), n as u64)).collect()
@@ -167,6 +170,30 @@ async fn what_is_unfinished_is_handed_out_again_and_nothing_else() {
     batches.answer(again, &report);
     assert_eq!(json(&batches)["open"]["0"], 8);
     assert_eq!(all(batches).await, ["0/8", "0/9"]);
+}
+
+/// Each of two files holds a batch on its way, one that waits, one in the making, and what was fetched at once.
+#[tokio::test]
+async fn what_nobody_asks_for_is_not_fetched() {
+    let noise = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let rows = |file: u64| (0..20_000).map(|n| row(&format!("{:x}", noise(file << 32 | n)), noise(n))).collect();
+    let made = Made::full("0171-k", 9, (0..3).map(rows).collect());
+    let store = Arc::new(Watched::default());
+    made.write(&*store, "backup").await;
+    let export = Export::open(store.clone(), made.folder()).await.unwrap();
+    let whole: usize =
+        made.objects().iter().filter(|(key, _)| key.contains("/data/")).map(|(_, data)| data.len()).sum();
+    let before = store.fetched.load(Ordering::SeqCst);
+    let mut batches = export.batches(["PK"]).concurrency(2).batch_bytes(32 * 1024);
+    let first = batches.next().await.unwrap().unwrap();
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    let fetched = store.fetched.load(Ordering::SeqCst) - before;
+    // A batch is longer than the lines that it was made of, which are longer than what they were compressed to.
+    let most = 2 * (3 * 33 * 1024 + 2 * 4_096);
+    assert!(fetched < most && most * 2 < whole, "{fetched} of {whole}, at most {most}");
+    drop((first, batches));
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ impl Batches {
     /// before it, if what it needs may be overloaded.
     pub fn answer(&mut self, batch: ExportBatch, report: &BatchReport) {
         let done = report.unfinished.as_ref().map_or(batch.records, |first| first.position.min(batch.records));
-        self.unanswered -= 1;
+        self.unanswered = self.unanswered.saturating_sub(1);
         self.cursor.counters.add(report);
         let lines = batch.first..batch.first + done as u64;
         if let Some(known) = self.open.get_mut(&batch.file) {
@@ -198,7 +198,7 @@ impl Batches {
         }
         self.settle(batch.file);
         if done < batch.records {
-            self.again.push_back(batch.from(done));
+            self.again.push_back(batch.rest(done));
         }
     }
 
@@ -297,7 +297,7 @@ impl fmt::Debug for Batches {
 
 impl ExportBatch {
     /// The same from a record on.
-    fn from(self, first: usize) -> Self {
+    fn rest(self, first: usize) -> Self {
         let mut event = EventWriter::new();
         let records = split(self.payload).expect("a written event is an event").skip(first);
         for record in records {
