@@ -81,9 +81,7 @@ impl ItemJson {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-}
 
-impl ItemJson {
     /// These attributes of an item, as they stand in it: its keys, for example. Those that it lacks are left out.
     ///
     /// ```
