@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub(crate) const TABLE: &str = "Target";
 /// The rows of the view.
 const ROWS: usize = 100;
-const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:news";
+pub(crate) const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:news";
 
 /// An activity, as far as the handlers read it.
 #[derive(serde::Deserialize)]
@@ -107,7 +107,7 @@ impl Effect {
         assert_eq!((report.applied, report.unfinished), (changes, None), "everything was done");
     }
 
-    fn router(self, sinks: &Sinks) -> Router<NewAndOldImages> {
+    pub(crate) fn router(self, sinks: &Sinks) -> Router<NewAndOldImages> {
         let target = table::DynamoDb::new(sinks.dynamodb.clone(), TABLE);
         let news = |record: &Record<Activity>| record.change.current().map(|activity| Message::new(&*activity.row));
         let notify = Notify::<Activity>::new(Sns::new(sinks.sns.clone(), TOPIC), news);

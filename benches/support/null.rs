@@ -30,6 +30,7 @@ struct Counts {
     /// Whether to look into the requests.
     watches: bool,
     beside: AtomicUsize,
+    refusal: Mutex<Option<(u16, String)>>,
     under_way: Mutex<HashSet<String>>,
 }
 
@@ -46,6 +47,11 @@ impl Asked {
     /// How often a row was written while another write of it was on its way.
     pub(crate) fn beside(&self) -> usize {
         self.0.beside.load(Relaxed)
+    }
+
+    /// Answers everything with this status and body, or nothing with them any more.
+    pub(crate) fn refuse(&self, answer: Option<(u16, String)>) {
+        *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
     /// A configuration whose clients ask nobody.
@@ -73,6 +79,11 @@ impl fmt::Debug for Asked {
 impl HttpConnector for Asked {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.0.requests.fetch_add(1, Relaxed);
+        let refusal = self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((status, body)) = refusal {
+            let response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
+            return HttpConnectorFuture::ready(Ok(response));
+        }
         let body = request.body().bytes().expect("requests are held in memory");
         let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
         let answer = match operation {
