@@ -25,7 +25,7 @@ fn main() {
     let keys = |records| ("K", &["filtered", "borrowed"][..], batches::keys_only(records));
     // Of images only what is held is known: types that are decoded from them allocate for themselves.
     for (name, rows, batch) in [keys(1_000), keys(10_000), ("M", &["filtered"], batches::mixed(6_000_000))] {
-        let (records, body) = (batch.records as usize, Bytes::from(batch.body));
+        let (records, body) = (batch.records, Bytes::from(batch.body));
         for row in rows {
             let (dispatcher, context) = (rows::dispatcher(row, name), Context::default());
             let profiler = dhat::Profiler::builder().testing().build();

@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod http;
 
 #[cfg(test)]
 pub(crate) mod double;
@@ -12,3 +13,5 @@ pub use config::{defaults, load};
 pub use failure::AwsFailure;
 #[cfg(feature = "dynamodb")]
 pub(crate) use failure::FailureKind;
+#[cfg(feature = "search")]
+pub(crate) use http::trusted;

@@ -11,3 +11,9 @@ pub mod views {}
 
 #[doc = include_str!("deploy.md")]
 pub mod deploy {}
+
+#[doc = include_str!("operate.md")]
+pub mod operate {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}
