@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod docs;
 pub mod handler;
 pub mod idempotency;
+pub mod metric;
 pub mod notify;
 pub mod pattern;
 pub mod record;

@@ -37,14 +37,16 @@ use tokio::{
 
 const SIDE_BY_SIDE: usize = 4;
 
-/// What the function does: fails at 13, waits for its fellows at 77.
+/// What the function does: fails at 13, waits for its fellows at 77, panics at 99.
 async fn handle(record: Record<Row>, fellows: Arc<Barrier>) -> Result<(), Failure> {
     match &record.change {
         Change::Insert { new } if new.value == 13 => Err(Failure::retry("thirteen")),
         Change::Insert { new } if new.value == 77 => {
             fellows.wait().await;
+            metrics::counter!("Met").increment(1);
             Ok(())
         }
+        Change::Insert { new } if new.value == 99 => panic!("{} is a secret", new.key),
         _ => Ok(()),
     }
 }
@@ -102,6 +104,12 @@ struct Function {
 
 impl Function {
     async fn start(concurrency: Option<usize>) -> Self {
+        let limit = concurrency.map(|limit| limit.to_string());
+        let limit = limit.as_deref().map(|limit| ("AWS_LAMBDA_MAX_CONCURRENCY", limit));
+        Self::start_with(limit.into_iter().collect()).await
+    }
+
+    async fn start_with(settings: Vec<(&str, &str)>) -> Self {
         let (events, inbox) = mpsc::unbounded_channel();
         let (outbox, sent_by) = mpsc::unbounded_channel();
         let api = Arc::new(Api { events: Mutex::new(inbox), sent: outbox });
@@ -112,7 +120,7 @@ impl Function {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("it listens").to_string();
         tokio::spawn(axum::serve(listener, http).into_future());
-        Self { process: spawn(&address, concurrency), events, sent: sent_by }
+        Self { process: spawn(&address, settings), events, sent: sent_by }
     }
 
     fn send(&self, id: &str, payload: impl Into<Vec<u8>>) {
@@ -129,20 +137,24 @@ impl Function {
         self.process.start_kill().expect("it runs");
         let mut logs = String::new();
         self.process.stdout.take().expect("piped").read_to_string(&mut logs).await.expect("text");
+        self.process.stderr.take().expect("piped").read_to_string(&mut logs).await.expect("text");
         logs
+    }
+
+    /// The lines of its log that are JSON, once it has ended.
+    async fn lines(self) -> Vec<Value> {
+        self.stop().await.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }
 
-fn spawn(api: &str, concurrency: Option<usize>) -> Child {
+fn spawn(api: &str, settings: Vec<(&str, &str)>) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args(["--exact", "function", "--nocapture"]).env_clear().kill_on_drop(true);
     command.env("AWS_LAMBDA_RUNTIME_API", api).env("AWS_LAMBDA_FUNCTION_NAME", "f");
     command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128").env("AWS_LAMBDA_FUNCTION_VERSION", "1");
     command.env("AWS_LAMBDA_LOG_GROUP_NAME", "g").env("AWS_LAMBDA_LOG_STREAM_NAME", "s");
-    if let Some(limit) = concurrency {
-        command.env("AWS_LAMBDA_MAX_CONCURRENCY", limit.to_string());
-    }
-    command.stdout(Stdio::piped()).spawn().expect("it starts")
+    command.envs(settings);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
 }
 
 fn put(item: u8, value: u64) -> Step {
@@ -209,4 +221,60 @@ async fn a_line_of_json_says_what_became_of_a_batch_and_nothing_of_its_items() {
     for private in ["secret-value", "item-0", "item-1"] {
         assert!(!logs.contains(private), "{private} is in the logs: {logs}");
     }
+}
+
+#[tokio::test]
+async fn the_metrics_of_each_invocation_are_a_line_of_its_own() {
+    let mut function = Function::start(Some(SIDE_BY_SIDE)).await;
+    for n in 0..SIDE_BY_SIDE {
+        // All at the same time, and each of another size.
+        let more = (1..=n).map(|item| record(item, &put(item as u8, 1), None));
+        let records: Vec<_> = std::iter::once(record(0, &put(0, 77), None)).chain(more).collect();
+        function.send(&format!("id-{n}"), json!({ "Records": records }).to_string());
+    }
+    for _ in 0..SIDE_BY_SIDE {
+        assert_eq!(function.answer().await.1, "response");
+    }
+    let lines = function.lines().await;
+    let metrics: HashMap<_, _> =
+        lines.iter().filter(|line| line["_aws"].is_object()).map(|line| (&line["requestId"], line)).collect();
+    assert_eq!(metrics.len(), SIDE_BY_SIDE, "{lines:?}");
+    for n in 0..SIDE_BY_SIDE {
+        let line = metrics[&json!(format!("id-{n}"))];
+        let read = n + 1;
+        assert_eq!(
+            (&line["RecordsRead"], &line["RecordsApplied"], &line["Met"]),
+            (&json!(read), &json!(read), &json!(1))
+        );
+        assert_eq!((&line["FunctionName"], &line["Entities"]["ROW"]["EntityApplied"]), (&json!("f"), &json!(read)));
+        assert!(line["IteratorLag"].as_f64() > Some(0.0) && line["RemainingTime"].as_f64() > Some(0.0), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_be_switched_off() {
+    let mut function = Function::start_with(vec![("ANABRANCH_METRICS", "off")]).await;
+    function.send("first", event(0, 1));
+    function.answer().await;
+    let lines = function.lines().await;
+    assert!(lines.iter().any(|line| line["message"] == "batch"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line["RecordsRead"].is_number()), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_line_with_its_place_and_without_what_it_quotes() {
+    let mut function = Function::start(None).await;
+    function.send("the-request", event(0, 99));
+    assert_eq!(function.answer().await.2, json!({"batchItemFailures": [{"itemIdentifier": sequence(0)}]}));
+    let logs = function.stop().await;
+    assert!(!logs.contains("item-0") && !logs.contains("is a secret"), "{logs}");
+    let panic = logs.lines().find(|line| line.contains(r#""message":"panic""#)).expect("a line of the panic");
+    let panic: Value = serde_json::from_str(panic).expect("JSON");
+    assert!(panic["place"].as_str().is_some_and(|place| place.contains("lambda.rs:")), "{panic}");
+    let span = &panic["span"];
+    assert_eq!(
+        (&span["name"], &span["route"], &span["requestId"]),
+        (&json!("handler"), &json!("ROW"), &json!("the-request"))
+    );
+    assert_eq!((&span["first"], &span["last"]), (&json!(sequence(0)), &json!(sequence(0))));
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 
 /// Attempts per call: throttles, 5xx and lost connections are tried again this often.
 const ATTEMPTS: u32 = 8;
@@ -22,8 +23,15 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Region, credentials and endpoints (`AWS_ENDPOINT_URL`,
 /// `AWS_ENDPOINT_URL_DYNAMODB` and the like) come from the environment, as in
 /// every AWS SDK.
+///
+/// All clients of a runtime share one HTTP client: certificates are loaded once, connections kept together, and every
+/// attempt counts in the metrics. `ANABRANCH_TLS_ROOTS=amazon` makes it trust Amazon's root certificates only, which
+/// shortens a cold start; the default is the system's. A client of your own (`http_client`) does neither.
 pub fn defaults() -> ConfigLoader {
-    aws_config::defaults(behavior()).retry_config(retries()).timeout_config(timeouts())
+    aws_config::defaults(behavior())
+        .retry_config(retries())
+        .timeout_config(timeouts())
+        .http_client(super::http::shared())
 }
 
 /// [`defaults`], loaded from the environment.
@@ -48,4 +56,9 @@ pub(crate) fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()
+}
+
+/// What a connector is told of [`timeouts`].
+pub(super) fn connecting() -> HttpConnectorSettings {
+    HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build()
 }

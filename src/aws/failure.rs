@@ -7,7 +7,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// What is known of a failed AWS call: code, message and request id, never just "service error".
 ///
-/// AWS's own messages name attributes, not what is in them.
+/// AWS's own messages name attributes, not what is in them; the two that quote values are kept without them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsFailure {
@@ -33,7 +33,7 @@ impl AwsFailure {
             status: answer.map(|answer| answer.status().as_u16()),
             code: error.code().map(str::to_owned),
             message: match error.message() {
-                Some(message) => message.to_owned(),
+                Some(message) => without_values(message),
                 None => chain(error),
             },
             request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned),
@@ -58,7 +58,7 @@ impl AwsFailure {
         Self {
             status: None,
             code: Some(code.to_owned()),
-            message: message.unwrap_or("no message").to_owned(),
+            message: without_values(message.unwrap_or("no message")),
             request_id: None,
         }
     }
@@ -119,6 +119,22 @@ impl fmt::Display for AwsFailure {
 
 impl Error for AwsFailure {}
 
+/// A message without the values that it quotes.
+///
+/// All services say `Value '..' at 'name' failed to satisfy constraint: ..`, where the value may be whole items, and
+/// DynamoDB quotes what it cannot read as a number.
+fn without_values(message: &str) -> String {
+    const VALUE: &str = "Value '";
+    const NAME: &str = "' at '";
+    const NUMBER: &str = "cannot be converted to a numeric value";
+    let message = message.find(NUMBER).map_or(message, |at| &message[..at + NUMBER.len()]);
+    match (message.find(VALUE), message.rfind(NAME)) {
+        // From the first value to the last name: a value may itself look like a name.
+        (Some(from), Some(to)) if from < to => format!("{}Value{}", &message[..from], &message[to + 1..]),
+        _ => message.to_owned(),
+    }
+}
+
 /// An error and its causes in one line, each said once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -150,6 +166,28 @@ mod tests {
         failure.code = None;
         failure.request_id = None;
         assert_eq!(failure.to_string(), "HTTP status 400: rate exceeded");
+    }
+
+    #[test]
+    fn values_are_not_quoted() {
+        let cases = [
+            (
+                "1 validation error detected: Value '[{PK=secret}]' at 'transactItems' failed to satisfy constraint: too long",
+                "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: too long",
+            ),
+            (
+                "2 validation errors detected: Value 'a' at 'b' failed; Value 'its' at 'c' failed",
+                "2 validation errors detected: Value at 'c' failed",
+            ),
+            (
+                "The parameter cannot be converted to a numeric value: secret",
+                "The parameter cannot be converted to a numeric value",
+            ),
+            ("Type mismatch for key PK expected: S actual: N", "Type mismatch for key PK expected: S actual: N"),
+        ];
+        for (said, kept) in cases {
+            assert_eq!(without_values(said), kept);
+        }
     }
 
     #[test]

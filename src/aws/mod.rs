@@ -2,6 +2,7 @@
 
 mod config;
 mod failure;
+mod http;
 mod role;
 
 #[cfg(test)]
@@ -13,4 +14,6 @@ pub use config::{defaults, load};
 pub use failure::AwsFailure;
 #[cfg(feature = "dynamodb")]
 pub(crate) use failure::FailureKind;
+#[cfg(feature = "search")]
+pub(crate) use http::trusted;
 pub use role::{Role, load_as};

@@ -11,9 +11,11 @@
 
 mod error;
 mod lanes;
+mod meter;
 mod pace;
 mod report;
 mod run;
+mod spans;
 mod window;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 pub use error::DispatchError;
 pub use report::{BatchReport, BatchResponse, Cause, ItemFailure, Unfinished};
+use tracing::{Instrument, field};
 
 use crate::{
     handler::Context,
@@ -81,7 +84,10 @@ impl Dispatcher {
     /// The payload is no DynamoDB stream event, or the record to report has no sequence number. Either way nothing
     /// may be acknowledged: fail the invocation.
     pub async fn dispatch(&self, payload: impl Into<Bytes>, context: &Context) -> Result<BatchReport, DispatchError> {
-        run::Run::new(&self.shared, context, self.shared.table.split(payload.into())?).finish().await
+        let split = self.shared.table.split(payload.into()).inspect_err(|_| meter::refused())?;
+        let request = context.request_id.as_deref();
+        let span = tracing::info_span!("batch", requestId = request, first = field::Empty, last = field::Empty);
+        run::Run::new(&self.shared, context, split).finish().instrument(span).await
     }
 }
 

@@ -7,10 +7,13 @@ use futures_util::{
     future::{BoxFuture, join_all},
 };
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{
     BatchReport, Cause, DispatchError, Shared, Unfinished,
+    meter::{Decoded, Meter},
     pace::Limits,
+    spans,
     window::{Lot, Slot, Window},
 };
 use crate::{
@@ -34,6 +37,7 @@ pub(super) struct Run<'r> {
     limits: Limits,
     split: Split,
     window: Window,
+    meter: Meter,
     report: BatchReport,
     /// Records that are done with (none: buried) behind one that was held back, by position.
     ahead: Vec<(usize, Option<Outcome>)>,
@@ -49,6 +53,7 @@ impl<'r> Run<'r> {
             limits: shared.pace.limits(context.deadline),
             split,
             window: Window::new(&shared.table),
+            meter: Meter::new(shared.table.handlers().len()),
             report: BatchReport::default(),
             ahead: Vec::new(),
             nameless: None,
@@ -57,8 +62,16 @@ impl<'r> Run<'r> {
 
     /// Handles the batch to its end, or to the first record that stays unfinished.
     pub(super) async fn finish(mut self) -> Result<BatchReport, DispatchError> {
+        self.work().await;
+        let (shared, context) = (self.shared, self.context);
+        let (meter, ended) = self.ended();
+        meter.emit(&shared.table, context, ended.as_ref());
+        ended
+    }
+
+    async fn work(&mut self) {
         while self.report.unfinished.is_none() && self.nameless.is_none() {
-            self.window.fill(&mut self.split, &self.shared.table);
+            self.fill();
             if !self.window.records.is_empty() {
                 self.handle().await;
                 self.settle().await;
@@ -69,13 +82,28 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        if let Some(error) = self.nameless {
-            return Err(error);
+    }
+
+    fn fill(&mut self) {
+        let (began, held) = (Instant::now(), self.window.records.len());
+        self.window.fill(&mut self.split, &self.shared.table);
+        self.meter.read(&self.window.records[held..], began);
+        spans::range(&self.window.records);
+    }
+
+    /// What became of the batch.
+    fn ended(self) -> (Meter, Result<BatchReport, DispatchError>) {
+        let Self { meter, nameless, split, mut report, .. } = self;
+        if let Some(error) = nameless {
+            return (meter, Err(error));
         }
-        let window = self.split.finish();
-        // What stands behind an unfinished record is delivered again, readable or not.
-        self.report.window = if self.report.complete { window? } else { window.unwrap_or_default() };
-        Ok(self.report.balanced())
+        match split.finish() {
+            Ok(window) => report.window = window,
+            Err(error) if report.complete => return (meter, Err(error.into())),
+            // What stands behind an unfinished record is delivered again, readable or not.
+            Err(_) => report.window = None,
+        }
+        (meter, Ok(report.balanced()))
     }
 
     /// Lets every route work on its part of the window, up to the cutoff.
@@ -83,28 +111,37 @@ impl<'r> Run<'r> {
         let halt = Halt::new(self.limits.admission, self.shared.dead_letters.is_some());
         let Window { records, lots, .. } = &mut self.window;
         let mut work = Vec::with_capacity(lots.len());
-        for (handler, Lot { entries, held, next }) in self.shared.table.handlers().zip(lots) {
+        for (route, (handler, Lot { entries, held, next })) in self.shared.table.handlers().zip(lots).enumerate() {
             if !entries.is_empty() {
+                let span = spans::handler(self.shared.table.name(route), self.context, records, entries);
                 let share = Share { window: records, entries, held, halt: &halt, context: self.context, next };
-                work.push(guarded(handler, share));
+                work.push(guarded(handler, share).instrument(span));
             }
         }
+        let began = Instant::now();
         within(self.limits.cutoff.instant(), join_all(work)).await;
         self.shared.pace.observe(halt.slowest());
-        self.collect();
+        let decoded = self.collect();
+        self.meter.handled(&halt, &decoded, began);
     }
 
-    fn collect(&mut self) {
+    fn collect(&mut self) -> Decoded {
+        let mut decoded = Decoded::default();
         for (route, lot) in (0_u8..).zip(&mut self.window.lots) {
-            for entry in lot.entries.drain(..) {
+            for (at, entry) in lot.entries.drain(..).enumerate() {
+                decoded.entry(at, &entry.state);
                 let slot = &mut self.window.slots[entry.index as usize];
                 match entry.state {
-                    State::Settled(verdict) => slot.answer(route, verdict),
+                    State::Settled(verdict) => {
+                        self.meter.answered(route.into(), &verdict);
+                        slot.answer(route, verdict);
+                    }
                     State::Taken(_) => slot.unanswered = Some(route),
                     State::Waiting => {}
                 }
             }
         }
+        decoded
     }
 
     /// Counts what is done with, buries what was rejected, and keeps what was held back for the next window.
@@ -113,6 +150,7 @@ impl<'r> Run<'r> {
         let first_held = fates.held.first().copied().unwrap_or(usize::MAX);
         let end = fates.end.map(|(at, cause)| if first_held < at { (first_held, Cause::Held) } else { (at, cause) });
         let limit = end.as_ref().map_or(usize::MAX, |(at, _)| *at);
+        self.meter.rejected(fates.rejected.iter().filter(|index| **index < limit).count());
         let end = match self.bury(fates.rejected.iter().copied().filter(|index| *index < limit).collect()).await {
             Some((at, _)) if first_held < at => Some((first_held, Cause::Held)),
             Some(unburied) => Some(unburied),
@@ -242,6 +280,7 @@ impl<'r> Run<'r> {
         let mut letter = DeadLetter::new(unreadable.json().clone(), reason, function, SystemTime::now());
         letter.sequence_number = unreadable.sequence_number().map(str::to_owned);
         self.report.read = unreadable.position() + 1;
+        self.meter.rejected(1);
         match self.send(std::slice::from_ref(&letter)).await.pop() {
             Some(Err(sink)) => {
                 let cause = Cause::NotBuried { reason: letter.reason, sink };

@@ -20,3 +20,8 @@ pub mod filters {}
 #[cfg(feature = "cli")]
 #[doc = include_str!("scan_recipes.md")]
 pub mod scan_recipes {}
+#[doc = include_str!("operate.md")]
+pub mod operate {}
+
+#[doc = include_str!("security.md")]
+pub mod security {}

@@ -59,11 +59,27 @@ pub(crate) struct Halt {
     buries_rejects: bool,
     /// The longest time from admission to verdict, in microseconds.
     slowest: AtomicU64,
+    /// The time that decoding took where it was measured, in nanoseconds.
+    decoding: AtomicU64,
 }
+
+/// The decoding of one record in so many is timed: a look at the clock costs as much as decoding a small record.
+pub(crate) const DECODES_PER_SAMPLE: usize = 16;
 
 impl Halt {
     pub(crate) fn new(admission: Deadline, buries_rejects: bool) -> Self {
-        Self { first_retry: AtomicUsize::new(usize::MAX), admission, buries_rejects, slowest: AtomicU64::new(0) }
+        let (slowest, decoding) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { first_retry: AtomicUsize::new(usize::MAX), admission, buries_rejects, slowest, decoding }
+    }
+
+    /// The time that decoding the [sampled](DECODES_PER_SAMPLE) records took.
+    pub(crate) fn decoding(&self) -> Duration {
+        Duration::from_nanos(self.decoding.load(Ordering::Relaxed))
+    }
+
+    fn decoded(&self, since: Instant) {
+        let nanos = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.decoding.fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// The longest time that a record of the window took.
@@ -217,7 +233,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     pub fn admit_where(&mut self, free: impl Fn(u64) -> bool) -> Option<Admitted<T, V>> {
         while !self.until.passed() {
             let at = self.share.take(&free)?;
-            match self.read(at) {
+            match self.timed_read(at) {
                 Ok(Some(record)) => {
                     return Some(Admitted { ticket: Ticket(at), lane: self.share.entries[at].lane, record });
                 }
@@ -226,6 +242,14 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
             }
         }
         None
+    }
+
+    #[inline]
+    fn timed_read(&self, at: usize) -> Result<Option<Record<T, V>>, Failure> {
+        let began = at.is_multiple_of(DECODES_PER_SAMPLE).then(Instant::now);
+        let read = self.read(at);
+        began.into_iter().for_each(|began| self.share.halt.decoded(began));
+        read
     }
 
     /// Decodes a record, or finds that the predicates do not want it. A panic in either is this record's failure.

@@ -152,9 +152,9 @@ impl<R: IntoVerdict, E: Into<Failure>> IntoVerdict for Result<R, E> {
     }
 }
 
-/// The handler panicked: the message is on standard error, not here, since it may show an item.
+/// The handler panicked: the message is not here, since it may show an item, but where the panic hook puts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the handler panicked (its message is on standard error)")]
+#[error("the handler panicked (a line before this one says where)")]
 pub struct Panicked;
 
 /// The handler did not finish in the time that its `timeout` allows.

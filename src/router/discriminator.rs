@@ -51,7 +51,11 @@ impl Discriminator {
             Self::KeyPrefix { key, .. } => format!("key `{key}`"),
         };
         match entity {
-            Some(entity) => Unrouted::Unknown { place, entity: String::from_utf8_lossy(entity).into_owned() },
+            Some(entity) => {
+                let entity = String::from_utf8_lossy(entity).into_owned();
+                tracing::trace!(entity, "not routed");
+                Unrouted::Unknown { place, entity }
+            }
             None => Unrouted::Missing { place },
         }
     }

@@ -1,5 +1,7 @@
 //! The routes of one record.
 
+use std::fmt;
+
 use crate::{
     handler::Erased,
     record::{DecodeError, Facet},
@@ -61,11 +63,13 @@ fn bits(mut set: u64) -> impl Iterator<Item = usize> {
 }
 
 /// A record that no route is declared for.
-#[derive(Debug, thiserror::Error)]
+///
+/// Neither text shows the entity type that was found, which may be any value of an item: a log at `TRACE` does.
+#[derive(thiserror::Error)]
 pub enum Unrouted {
     /// Its entity type is not declared.
     #[error(
-        "entity type `{entity}` in {place} is not routed; add a route, `.ignore(\"{entity}\")`, `.otherwise(..)` or `.ignore_others()`"
+        "the entity type in {place} is not routed; add a route, `.ignore(..)`, `.otherwise(..)` or `.ignore_others()`"
     )]
     Unknown {
         /// Where the entity type was looked for.
@@ -82,6 +86,16 @@ pub enum Unrouted {
     /// Its entity type cannot be read.
     #[error("the entity type cannot be read")]
     Unreadable(#[from] DecodeError),
+}
+
+impl fmt::Debug for Unrouted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { place, .. } => f.debug_struct("Unknown").field("place", place).finish_non_exhaustive(),
+            Self::Missing { place } => f.debug_struct("Missing").field("place", place).finish(),
+            Self::Unreadable(error) => f.debug_tuple("Unreadable").field(error).finish(),
+        }
+    }
 }
 
 #[cfg(test)]

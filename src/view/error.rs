@@ -42,7 +42,7 @@ pub enum ViewError {
         limit: usize,
     },
     /// The view's function panicked.
-    #[error("the view's function panicked (its message is on standard error); it is pure, so it would again")]
+    #[error("the view's function panicked (a line before this one says where); it is pure, so it would again")]
     Panicked,
     /// One item concerns more rows than fit into the transaction that moves it.
     #[error(

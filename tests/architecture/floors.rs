@@ -16,7 +16,7 @@ use crate::tree::{Place, Tree};
 
 /// From the ground up. The command line stands above all of them; it is a crate of its own and sees what users see.
 const FLOORS: [&[&str]; 6] = [
-    &["record", "aws"],
+    &["record", "aws", "metric"],
     &["pattern", "handler", "sink", "scan", "template"],
     &["router", "replica", "view", "notify", "search", "idempotency", "check"],
     &["dispatch"],

@@ -1,20 +1,75 @@
 //! JSON lines, as CloudWatch reads them.
 
-use tracing_subscriber::EnvFilter;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    panic::{self, PanicHookInfo},
+};
+
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
 
 /// Sets up JSON logs on standard output, unless the program has a `tracing` subscriber already.
 ///
 /// `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL`, chooses the level (default `info`). Request ids stand in each line's
-/// span. Neither items nor keys are logged, below `trace`.
+/// span. Neither items nor keys are logged, below `trace`: nor are the messages of panics, which may quote them. A panic
+/// is a line with its place, and with its text if that is a literal in the code; `RUST_BACKTRACE=1` adds the way there.
 pub fn init() {
-    let level = std::env::var("RUST_LOG").or_else(|_| std::env::var("AWS_LAMBDA_LOG_LEVEL"));
-    let filter = EnvFilter::try_new(level.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
-        .with_env_filter(filter);
+        .with_env_filter(filter());
     // Lambda adds no time of its own to JSON logs, so ours stays.
-    _ = logs.try_init();
+    if logs.try_init().is_ok() {
+        panic::set_hook(Box::new(panicked));
+    }
+}
+
+/// The lines of [`init`](init()) as a layer, for programs with a `tracing` subscriber of their own.
+///
+/// A second layer sees the same spans: one for each invocation, each batch and each handler's part of it, with the
+/// range of sequence numbers. Whatever takes layers, `tracing-opentelemetry` for example, can be put beside it:
+///
+/// ```no_run
+/// use anabranch::{lambda, record::{NewImage, RawImage, Record}, router::Router};
+/// use tracing::{Subscriber, span::{Attributes, Id}};
+/// use tracing_subscriber::{Layer, layer::{Context, SubscriberExt}, registry::LookupSpan, util::SubscriberInitExt};
+///
+/// struct Exporter;
+///
+/// impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Exporter {
+///     fn on_close(&self, id: Id, spans: Context<'_, S>) {
+///         let span = spans.span(&id).expect("it is closing");
+///         // `span.name()` is "Lambda runtime invoke", "batch" or "handler"; here it would be sent.
+///     }
+/// }
+///
+/// async fn audit(record: Record<RawImage, NewImage>) {}
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), lambda::Error> {
+///     tracing_subscriber::registry().with(lambda::log_layer()).with(Exporter).init();
+///     lambda::run(Router::<NewImage>::new().every(audit)).await
+/// }
+/// ```
+pub fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
+    let lines = tracing_subscriber::fmt::layer().json();
+    lines.flatten_event(true).with_current_span(true).with_span_list(false).with_filter(filter())
+}
+
+fn filter() -> EnvFilter {
+    let level = std::env::var("RUST_LOG").or_else(|_| std::env::var("AWS_LAMBDA_LOG_LEVEL"));
+    EnvFilter::try_new(level.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let literal = panic.payload().downcast_ref::<&'static str>().copied();
+    let trace = Backtrace::capture();
+    let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
+    tracing::error!(place, text = literal, trace, "panic");
+    if tracing::enabled!(Level::TRACE) {
+        tracing::trace!(text = panic.payload_as_str(), "panic");
+    }
 }

@@ -22,6 +22,10 @@
 //! [`Dispatcher`]; its report is logged in one line and answered as a partial batch response. Turn on
 //! `ReportBatchItemFailures` in the event source mapping: without it Lambda ignores the answer (ESM-34).
 //!
+//! A second line holds the invocation's [metrics](crate::metric) in CloudWatch's embedded metric format, those that your
+//! handlers record through the `metrics` facade included. `ANABRANCH_METRICS=log` keeps it from becoming metrics, which
+//! CloudWatch charges for; `off` leaves it out.
+//!
 //! # Guarantees
 //! Works one event at a time, and side by side on Lambda Managed Instances (`AWS_LAMBDA_MAX_CONCURRENCY`): nothing
 //! but a measure of time is shared between invocations.
@@ -35,18 +39,22 @@ mod backfill;
 mod logs;
 mod raw;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    io::Write,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 #[cfg(feature = "dynamodb")]
 pub use backfill::run_backfill;
 pub use lambda_runtime::Error;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn};
-pub use logs::init as init_logs;
+pub use logs::{init as init_logs, layer as log_layer};
 use tokio::time::Instant;
 
 use crate::{
     dispatch::{BatchReport, BatchResponse, DispatchError, Dispatcher},
     handler::{Context, Deadline},
+    metric::{Collector, Emf},
 };
 
 /// What the function's role must allow on `TABLE_ARN/stream/*`, so that Lambda can read the stream in its name.
@@ -63,22 +71,40 @@ const EARLIEST_DEADLINE: u64 = 1_000_000_000_000;
 /// the level (default `info`).
 ///
 /// # Errors
-/// The Lambda runtime API cannot be reached.
+/// The Lambda runtime API cannot be reached, or `ANABRANCH_METRICS` asks for something that there is not.
 ///
 /// # Panics
 /// Outside of Lambda, where the runtime's environment variables are missing. Locally, use `cargo lambda watch`.
 pub async fn run(app: impl Into<Dispatcher>) -> Result<(), Error> {
     logs::init();
+    let emf = Emf::from_env()?;
     let dispatcher = app.into();
-    let handler = service_fn(move |event: LambdaEvent<()>| answer(dispatcher.clone(), event.context));
+    let handler = service_fn(move |event: LambdaEvent<()>| metered(emf, dispatcher.clone(), event.context));
     let runtime = Runtime::new(handler).layer(raw::RawBodyLayer).layer(TracingLayer::new());
     runtime.run_concurrent().await
 }
 
-async fn answer(dispatcher: Dispatcher, lambda: lambda_runtime::Context) -> Result<BatchResponse, DispatchError> {
-    let started = Instant::now();
+/// An answer, and the line of its metrics.
+async fn metered(
+    emf: Emf,
+    dispatcher: Dispatcher,
+    lambda: lambda_runtime::Context,
+) -> Result<BatchResponse, DispatchError> {
     let context = context(&lambda);
-    match dispatcher.dispatch(raw::take(), &context).await {
+    if emf == Emf::Off {
+        return answer(dispatcher, &context).await;
+    }
+    let collector = Collector::default();
+    let answer = collector.scope(answer(dispatcher, &context)).await;
+    let lines = emf.lines(&collector, &context.function, &[("requestId", &lambda.request_id)]);
+    // At once, so that lines of invocations side by side do not mix. Whether they can be written is no business of the batch.
+    _ = std::io::stdout().lock().write_all(lines.as_bytes());
+    answer
+}
+
+async fn answer(dispatcher: Dispatcher, context: &Context) -> Result<BatchResponse, DispatchError> {
+    let started = Instant::now();
+    match dispatcher.dispatch(raw::take(), context).await {
         Ok(report) => {
             log(&report, started);
             Ok(report.response())

@@ -5,7 +5,12 @@ mod auth;
 mod body;
 mod error;
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::{
@@ -19,10 +24,12 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
+use metrics::counter;
 
 use self::answer::Answer;
 pub use self::{auth::AwsService, error::EndpointError};
 use super::{Created, Document, DocumentId, Index, IndexError, Operation, ServerFailure, Written};
+use crate::aws;
 use auth::Auth;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,7 +38,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// An OpenSearch or Elasticsearch server: version 1 and 2 of the one, 7 and 8 of the other, and what AWS manages.
 ///
 /// One request per call, over HTTP/1.1 with kept connections and TLS (the system's root certificates, or
-/// [one of your own](Self::trusting)); 2 s to connect, 30 s for an answer, unless the deadline comes first.
+/// [one of your own](Self::trusting); loaded at the first request); 2 s to connect, 30 s for an answer, unless the deadline comes first.
 ///
 /// ```
 /// use anabranch::sink::index::OpenSearch;
@@ -46,8 +53,11 @@ pub struct OpenSearch {
     endpoint: Arc<str>,
     server: Arc<str>,
     auth: Auth,
-    connector: Arc<Connector>,
+    connector: Arc<LazyLock<Connector, Connecting>>,
 }
+
+/// What makes the connector, at the first request.
+type Connecting = Box<dyn FnOnce() -> Connector + Send>;
 
 /// [`OpenSearch`] under the other name that its API goes by.
 pub type Elasticsearch = OpenSearch;
@@ -60,7 +70,7 @@ impl OpenSearch {
     /// The URL is something else, or contains credentials, which belong into [`basic_auth`](Self::basic_auth).
     pub fn at(url: &str) -> Result<Self, EndpointError> {
         let server = error::check(url)?;
-        let connector = connector(TlsContext::default());
+        let connector = connector(TlsContext::default);
         let endpoint = url.trim_end_matches('/').into();
         Ok(Self { endpoint, server: server.into(), auth: Auth::None, connector })
     }
@@ -75,7 +85,10 @@ impl OpenSearch {
     pub async fn connect(url: &str) -> Result<Self, EndpointError> {
         let client = Self::at(url)?;
         match AwsService::of(&client.server) {
-            Some(service) => client.aws(&crate::sink::aws::load().await, service),
+            Some(service) => {
+                let client = Self { connector: connector(aws::trusted), ..client };
+                client.aws(&aws::load().await, service)
+            }
             None => Ok(client),
         }
     }
@@ -105,13 +118,28 @@ impl OpenSearch {
         let store = TrustStore::empty().with_pem_certificate(authority.as_bytes());
         let context = TlsContext::builder().with_trust_store(store).build();
         let context = context.map_err(|_| EndpointError::NoCertificate)?;
-        Ok(Self { connector: connector(context), ..self })
+        let connector = connector(move || context);
+        // A certificate that is none is found now.
+        LazyLock::force(&connector);
+        Ok(Self { connector, ..self })
     }
 
     async fn send(&self, method: &str, path: &str, kind: &'static str, body: Vec<u8>) -> Result<Answer, IndexError> {
         let request = self.request(method, path, kind, body).await?;
-        let response = self.connector.call(request).await.map_err(|error| self.failed(error))?;
+        counter!("SinkRequests").increment(1);
+        let response = self.connector.call(request).await.map_err(|error| {
+            counter!("SinkFailures").increment(1);
+            self.failed(error)
+        })?;
         let status = response.status().as_u16();
+        match status {
+            429 => counter!("SinkThrottles").increment(1),
+            409 => counter!("SinkConflicts").increment(1),
+            // What is not there is an answer as well.
+            404 => {}
+            400.. => counter!("SinkFailures").increment(1),
+            _ => {}
+        }
         let body = ByteStream::new(response.into_body()).collect().await.map_err(|error| self.failed(error))?;
         Ok(Answer { status, body: body.into_bytes() })
     }
@@ -148,7 +176,9 @@ impl OpenSearch {
         let body = body::of(operations);
         let bytes = body.len();
         let answer = self.send("POST", "/_bulk", "application/x-ndjson", body).await?;
-        answer::of_bulk(&self.server, operations, bytes, &answer)
+        let results = answer::of_bulk(&self.server, operations, bytes, &answer)?;
+        count_in_part(&results);
+        Ok(results)
     }
 
     async fn get(&self, index: &str, id: &DocumentId) -> Result<Option<Document>, IndexError> {
@@ -193,10 +223,21 @@ impl fmt::Debug for OpenSearch {
     }
 }
 
-fn connector(context: TlsContext) -> Arc<Connector> {
+fn connector(context: impl FnOnce() -> TlsContext + Send + 'static) -> Arc<LazyLock<Connector, Connecting>> {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
     let builder = Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-    Arc::new(builder.tls_context(context).build())
+    Arc::new(LazyLock::new(Box::new(move || builder.tls_context(context()).build())))
+}
+
+/// A request that succeeded, and in part did not.
+fn count_in_part(results: &[Result<Written, IndexError>]) {
+    let met = |trouble: fn(&IndexError) -> bool| results.iter().filter_map(|it| it.as_ref().err()).any(trouble);
+    if met(|error| matches!(error, IndexError::Throttled { .. })) {
+        counter!("SinkThrottles").increment(1);
+    }
+    if met(|error| matches!(error, IndexError::Conflict { .. })) {
+        counter!("SinkConflicts").increment(1);
+    }
 }
 
 /// A part of a path: everything but unreserved characters as `%` and two digits per byte.

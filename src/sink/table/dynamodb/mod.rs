@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, KeysAndAttributes},
 };
 use futures_util::future::{BoxFuture, FutureExt};
+use metrics::counter;
 
 use super::{
     Action, Guard, Item, Query, ReadBatch, RowWrite, Table, TableError, TransactError, TransactTable, Written,
@@ -74,6 +75,7 @@ impl DynamoDb {
         let sent = self.client.batch_write_item().request_items(&*self.name, requests).send().await;
         let answer = sent.map_err(|error| error::table_error(&self.name, &error))?;
         let left = answer.unprocessed_items.unwrap_or_default();
+        in_part(left.is_empty());
         Ok(batch::indices(writes, left.into_values().flatten().collect()))
     }
 
@@ -95,7 +97,9 @@ impl DynamoDb {
         let request = self.client.batch_get_item().request_items(&*self.name, wanted.expect("the keys are set"));
         let answer = request.send().await.map_err(|error| error::table_error(&self.name, &error))?;
         let rows = answer.responses.unwrap_or_default().into_values().flatten().map(Item::from).collect();
-        let left = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys);
+        let left = answer.unprocessed_keys.unwrap_or_default();
+        in_part(left.is_empty());
+        let left = left.into_values().flat_map(|left| left.keys);
         Ok(ReadBatch { rows, left: transact::left(keys, left.map(Item::from).collect()) })
     }
 
@@ -110,6 +114,11 @@ impl DynamoDb {
         let answer = request.send().await.map_err(|error| error::table_error(&self.name, &error))?;
         Ok(answer.items.unwrap_or_default().into_iter().map(Item::from).collect())
     }
+}
+
+/// An answer that leaves something to do is how DynamoDB says of a batch that it is too much.
+fn in_part(all: bool) {
+    counter!("SinkThrottles").increment((!all).into());
 }
 
 impl TransactTable for DynamoDb {
