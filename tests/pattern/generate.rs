@@ -37,13 +37,12 @@ pub(crate) fn record() -> impl Strategy<Value = Value> {
     object(value)
 }
 
-fn in_order(from: Value, to: Value) -> bool {
-    from.as_f64() < to.as_f64()
+fn range() -> impl Strategy<Value = (Value, Value)> {
+    (number(), number()).prop_filter("a range", |(from, to)| from.as_f64() < to.as_f64())
 }
 
 /// The operators that quamina has as well.
 pub(crate) fn common_alternative() -> BoxedStrategy<Value> {
-    let range = (number(), number()).prop_filter("a range", |(from, to)| in_order(from.clone(), to.clone()));
     prop_oneof![
         6 => scalar(),
         1 => text().prop_map(|text| json!({"prefix": text})),
@@ -52,8 +51,7 @@ pub(crate) fn common_alternative() -> BoxedStrategy<Value> {
         1 => select(&["a*", "*b", "*a*", "a*b", "ab", ""][..]).prop_map(|text| json!({"wildcard": text})),
         1 => vec(text(), 1..3).prop_map(|texts| json!({"anything-but": texts})),
         1 => number().prop_map(|number| json!({"numeric": ["=", number]})),
-        1 => (range, select(&[">", ">="][..]), select(&["<", "<="][..]))
-            .prop_map(|((from, to), above, below)| json!({"numeric": [above, from, below, to]})),
+        1 => range().prop_map(|(from, to)| json!({"numeric": [">=", from, "<=", to]})),
     ]
     .boxed()
 }
@@ -71,6 +69,8 @@ pub(crate) fn any_alternative() -> BoxedStrategy<Value> {
         1 => text().prop_map(|text| json!({"anything-but": {"equals-ignore-case": text}})),
         1 => select(&["a*", "*b", ""][..]).prop_map(|text| json!({"anything-but": {"wildcard": text}})),
         1 => Just(json!({"wildcard": "*"})),
+        1 => (range(), select(&[">", ">="][..]), select(&["<", "<="][..]))
+            .prop_map(|((from, to), above, below)| json!({"numeric": [above, from, below, to]})),
         1 => (select(&["<", "<=", ">", ">="][..]), number()).prop_map(|(operator, number)| json!({"numeric": [operator, number]})),
         1 => (select(&["prefix", "suffix"][..]), text()).prop_map(|(name, text)| json!({name: {"equals-ignore-case": text}})),
     ]

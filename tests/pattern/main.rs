@@ -14,7 +14,8 @@ use serde_json::Value;
 /// What quamina says of a record; nothing if the pattern is too complex for it, or where it does not say what AWS does (ESM-24).
 ///
 /// It sees a field missing only if nothing else is asked, and looks for a value one field deeper where an array holds objects with a
-/// field of the same name. (Ranges of numbers with one end only are not even generated for it: it finds texts and `false` in them.)
+/// field of the same name. Open ranges of numbers are not even generated for it: it finds texts and `false` in those with one end,
+/// and zero in those that begin behind it.
 fn quamina(pattern: &str, record: &str) -> Option<bool> {
     if pattern.contains(r#""exists":false"#) && pattern.matches("\":[").count() > 1 {
         return None;

@@ -76,30 +76,28 @@ struct Path<'a> {
     names: Vec<&'a str>,
 }
 
-/// Whether all fields hold for a value: for one of its elements together, if it is an array.
+/// Whether all fields hold for a value that is no array.
 fn all<'a>(fields: &'a Fields, value: Option<&'a Value>, path: &mut Path<'a>) -> bool {
-    if let Some(Value::Array(elements)) = value {
-        return elements.iter().any(|element| all(fields, Some(element), path)) || all(fields, None, path);
-    }
-    fields.0.iter().all(|(name, Field { alternatives, below })| {
+    fields.0.iter().all(|(name, field)| {
         path.names.push(name);
-        let value = value.and_then(|value| value.get(name));
-        let holds = alternatives.as_ref().is_none_or(|alternatives| field(alternatives, value, path))
-            && (below.0.is_empty() || all(below, value, path));
+        let holds = one(field, value.and_then(|value| value.get(name)), path);
         path.names.pop();
         holds
     })
 }
 
-fn field(alternatives: &[Value], value: Option<&Value>, path: &Path<'_>) -> bool {
-    let absent = || alternatives.iter().any(|one| one["exists"] == false) && !has_leaf(path.root, &path.names);
-    match value {
-        None | Some(Value::Object(_)) => absent(),
-        Some(Value::Array(elements)) => {
-            elements.iter().any(|element| field(alternatives, Some(element), path)) || absent()
+/// Whether a value is what a field asks for, or an element of it is, or the field may be missing.
+fn one<'a>(field: &'a Field, value: Option<&'a Value>, path: &mut Path<'a>) -> bool {
+    if let Some(Value::Array(elements)) = value {
+        return elements.iter().any(|element| one(field, Some(element), path)) || one(field, None, path);
+    }
+    let holds_here = |alternatives: &Vec<Value>| match value {
+        None | Some(Value::Object(_)) => {
+            alternatives.iter().any(|one| one["exists"] == false) && !has_leaf(path.root, &path.names)
         }
         Some(leaf) => alternatives.iter().any(|one| holds(one, leaf)),
-    }
+    };
+    field.alternatives.as_ref().is_none_or(holds_here) && (field.below.0.is_empty() || all(&field.below, value, path))
 }
 
 fn has_leaf(value: &Value, names: &[&str]) -> bool {
