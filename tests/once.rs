@@ -20,9 +20,11 @@ use anabranch::{
 };
 use proptest::prelude::*;
 use support::{
-    Row, Step, number,
+    Row, Step, expected, number,
     once::{Fault, WORKER, Watched, Worker, World},
     payload,
+    seeds::each_history,
+    snapshot,
 };
 use tokio::task::JoinHandle;
 
@@ -46,6 +48,8 @@ enum Between {
     Replay(usize, usize),
     /// The next batch goes to two workers at once.
     Twins,
+    /// A scan that read the table after so many changes comes to the topic's handler: it is nobody's news.
+    Scan(usize),
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +68,7 @@ struct Stage {
     standing: Vec<Task>,
     /// The stream, a JSON text each.
     records: Vec<String>,
+    kind: Kind,
 }
 
 struct Task {
@@ -76,7 +81,7 @@ impl Stage {
         let world = World::new(faults.iter().copied());
         let letters = Arc::new(dead_letter::Memory::default());
         let dispatcher = Dispatcher::with_dead_letters(router(kind, &world, chunk), letters.clone());
-        Self { world, dispatcher, letters, standing: Vec::new(), records: records(steps) }
+        Self { world, dispatcher, letters, standing: Vec::new(), records: records(steps), kind }
     }
 
     fn start(&self, from: usize, end: usize) -> Task {
@@ -124,6 +129,14 @@ impl Stage {
         }
     }
 
+    /// Delivers the rows of a scan, all of which are done with at once.
+    async fn scan(&self, steps: &[Step]) {
+        let Kind::Notify = self.kind else { return };
+        let batch = format!(r#"{{"Records":[{}]}}"#, scanned(steps).join(","));
+        let report = self.dispatcher.dispatch(batch, &Context::default()).await.expect("an event");
+        assert_eq!((report.applied, report.unfinished), (0, None), "rows of a scan are skipped");
+    }
+
     async fn play(&mut self, history: &History) -> usize {
         let (mut from, mut rounds, mut twins) = (0, 0, false);
         let mut between = history.between.iter();
@@ -140,6 +153,7 @@ impl Stage {
                     self.deliver(*start, end).await;
                 }
                 Some(Between::Twins) => twins = true,
+                Some(Between::Scan(changes)) => self.scan(&history.steps[..*changes.min(&history.steps.len())]).await,
                 None => self.world.advance(Duration::from_secs(40)),
             }
             rounds += 1;
@@ -155,6 +169,12 @@ impl Stage {
 fn records(steps: &[Step]) -> Vec<String> {
     let batch: serde_json::Value = serde_json::from_slice(&payload(steps, 0)).expect("JSON");
     batch["Records"].as_array().expect("records").iter().map(ToString::to_string).collect()
+}
+
+/// The rows of a scan, a JSON text each.
+fn scanned(steps: &[Step]) -> Vec<String> {
+    let rows = expected(steps, &Default::default()).into_iter();
+    rows.map(|(item, value)| snapshot(steps.len(), item, value).to_string()).collect()
 }
 
 fn next(report: &BatchReport, end: usize) -> usize {
@@ -213,6 +233,7 @@ fn between() -> impl Strategy<Value = Vec<Between>> {
         2 => Just(Between::Resume),
         2 => (0_usize..24, 1_usize..12).prop_map(|(start, length)| Between::Replay(start, length)),
         1 => Just(Between::Twins),
+        1 => (0_usize..24).prop_map(Between::Scan),
     ];
     proptest::collection::vec(between, 0..30)
 }
@@ -277,31 +298,33 @@ fn check(kind: Kind, history: &History) -> Result<BTreeSet<usize>, TestCaseError
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+/// How many histories each property plays: 20,000 together.
+const HISTORIES: u64 = 8_000;
 
-    #[test]
-    fn a_function_has_its_effect_once_unless_a_crash_hides_it(history in history()) {
-        check(Kind::Function, &history)?;
-    }
-
-    #[test]
-    fn a_change_is_notified_of_once_unless_a_crash_hides_it(history in history()) {
-        check(Kind::Notify, &history)?;
-    }
+#[test]
+fn a_function_has_its_effect_once_unless_a_crash_hides_it() {
+    each_history(HISTORIES, history, |history| check(Kind::Function, &history).map(drop));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+#[test]
+fn a_change_is_notified_of_once_unless_a_crash_hides_it() {
+    each_history(HISTORIES, history, |history| check(Kind::Notify, &history).map(drop));
+}
 
-    /// Rejects, duplicates, replays and twins, but no crash and no lost answer: exactly once, without excuse.
-    #[test]
-    fn without_a_crash_every_effect_happens_exactly_once(mut history in history(), notify: bool) {
-        history.faults.retain(|fault| matches!(fault, Fault::None | Fault::Reject));
-        let kind = if notify { Kind::Notify } else { Kind::Function };
-        let excused = check(kind, &history)?;
-        prop_assert!(excused.is_empty(), "there was no crash: {:?}", excused);
-    }
+/// Rejects, duplicates, replays and twins, but no crash and no lost answer: exactly once, without excuse.
+#[test]
+fn without_a_crash_every_effect_happens_exactly_once() {
+    each_history(
+        HISTORIES / 2,
+        || (history(), any::<bool>()),
+        |(mut history, notify)| {
+            history.faults.retain(|fault| matches!(fault, Fault::None | Fault::Reject));
+            let kind = if notify { Kind::Notify } else { Kind::Function };
+            let excused = check(kind, &history)?;
+            prop_assert!(excused.is_empty(), "there was no crash: {:?}", excused);
+            Ok(())
+        },
+    );
 }
 
 async fn deliver_all(stage: &mut Stage) -> Vec<usize> {

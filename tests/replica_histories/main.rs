@@ -4,10 +4,12 @@
 
 mod histories;
 mod play;
+#[path = "../support/seeds.rs"]
+mod seeds;
 mod staged;
 mod two_way;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+pub(crate) use seeds::each_seed;
 
 /// Random numbers: SplitMix64.
 pub(crate) struct Dice(u64);
@@ -33,28 +35,4 @@ impl Dice {
     pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
-}
-
-/// Plays so many histories on all processors, or the one that `ANABRANCH_SEED` names. Each run has other seeds.
-pub(crate) fn each_seed(histories: u64, play: impl Fn(u64) + Sync) {
-    if let Ok(seed) = std::env::var("ANABRANCH_SEED") {
-        return play(seed.parse().expect("a number"));
-    }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time after 1970");
-    let first = now.as_nanos() as u64;
-    println!("seeds {first} to {}", first.wrapping_add(histories));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    std::thread::scope(|scope| {
-        for worker in 0..workers {
-            let play = &play;
-            scope.spawn(move || {
-                for seed in (worker..histories).step_by(workers as usize).map(|n| first.wrapping_add(n)) {
-                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(seed))) {
-                        eprintln!("replay this history with ANABRANCH_SEED={seed}");
-                        resume_unwind(panic);
-                    }
-                }
-            });
-        }
-    });
 }

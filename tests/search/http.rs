@@ -22,12 +22,12 @@ use anabranch::{
     },
     testing::opensearch::{Asked, Fault, OpenSearchDouble},
 };
-use proptest::{prelude::*, test_runner::TestRunner};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
     play::{history, play, wanted},
-    support::{Step, payload, record},
+    support::{Step, payload, record, seeds::each_history},
 };
 
 async fn double() -> (OpenSearchDouble, OpenSearch) {
@@ -75,26 +75,28 @@ fn held(double: &OpenSearchDouble) -> BTreeSet<(String, String, u64)> {
 
 #[test]
 fn every_history_ends_with_the_indexes_as_the_table() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let faults = proptest::collection::vec(fault(), 0..6);
-    let items = proptest::collection::vec(item_fault(), 0..8);
-    let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
-    let outcome = runner.run(&(history(), faults, items), |(history, faults, items)| {
-        runtime.block_on(async {
-            let (double, client) = double().await;
-            let (mut faults, mut items) = (faults.into_iter(), items.into_iter());
-            double.set_faults(move |asked| match asked {
-                Asked::Request { .. } => faults.next().unwrap_or_default(),
-                Asked::Item { .. } => items.next().unwrap_or_default(),
-            });
-            // A 413 for a single document is a reject, which without a dead letter sink is a retry.
-            let beside = play(&history, Arc::new(client), Duration::from_secs(60)).await;
-            prop_assert_eq!(beside, 0, "never two requests for one document");
-            prop_assert_eq!(held(&double), wanted(&history));
-            Ok(())
-        })
-    });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
+    let faults = || proptest::collection::vec(fault(), 0..6);
+    let items = || proptest::collection::vec(item_fault(), 0..8);
+    each_history(
+        150,
+        || (history(), faults(), items()),
+        |(history, faults, items)| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let (double, client) = double().await;
+                let (mut faults, mut items) = (faults.into_iter(), items.into_iter());
+                double.set_faults(move |asked| match asked {
+                    Asked::Request { .. } => faults.next().unwrap_or_default(),
+                    Asked::Item { .. } => items.next().unwrap_or_default(),
+                });
+                // A 413 for a single document is a reject, which without a dead letter sink is a retry.
+                let beside = play(&history, Arc::new(client), Duration::from_secs(60)).await;
+                prop_assert_eq!(beside, 0, "never two requests for one document");
+                prop_assert_eq!(held(&double), wanted(&history));
+                Ok(())
+            })
+        },
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use anabranch::{
 use proptest::prelude::*;
 
 use crate::{
-    support::{Row, Step, expected, number, payload},
+    support::{Row, Step, expected, number, payload, snapshot},
     watched::Watched,
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct History {
     pub(crate) rewinds: Vec<(usize, usize)>,
     /// Beside which delivery a late worker plays an old batch: its first record and its size.
     pub(crate) late: Vec<(usize, usize, usize)>,
+    /// Beside which delivery rows of a scan come, and after how many changes it read the table: before or after what was delivered.
+    pub(crate) scans: Vec<(usize, usize)>,
 }
 
 pub(crate) fn history() -> impl Strategy<Value = History> {
@@ -44,7 +46,8 @@ pub(crate) fn history() -> impl Strategy<Value = History> {
             let count = steps.len();
             let rewinds = proptest::collection::vec((0_usize..12, 0..count), 0..3);
             let late = proptest::collection::vec((0_usize..12, 0..count, 1_usize..12), 0..if buries { 4 } else { 1 });
-            (rewinds, late).prop_map(move |(rewinds, late)| History {
+            let scans = proptest::collection::vec((0_usize..12, 0..=count), 0..if buries { 3 } else { 1 });
+            (rewinds, late, scans).prop_map(move |(rewinds, late, scans)| History {
                 steps: steps.clone(),
                 batch,
                 operations,
@@ -53,6 +56,7 @@ pub(crate) fn history() -> impl Strategy<Value = History> {
                 buries,
                 rewinds,
                 late,
+                scans,
             })
         },
     )
@@ -108,6 +112,14 @@ async fn deliver(dispatcher: &Dispatcher, history: &History, from: usize, size: 
     }
 }
 
+/// The rows of a scan that read the table after so many changes; those that do not arrive are in the stream as well.
+async fn scan(dispatcher: &Dispatcher, history: &History, changes: usize, patience: Duration) {
+    let rows = expected(&history.steps[..changes], &Default::default()).into_iter();
+    let rows: Vec<_> = rows.map(|(item, value)| snapshot(changes, item, value)).collect();
+    let batch = serde_json::json!({ "Records": rows }).to_string();
+    _ = tokio::time::timeout(patience, dispatcher.dispatch(batch, &Context::default())).await;
+}
+
 /// Plays a history until Lambda is content. Answers with how often two requests of one worker met at a document.
 pub(crate) async fn play<I: Index>(history: &History, server: Arc<I>, patience: Duration) -> usize {
     let watched = Arc::new(Watched::new(Arc::clone(&server)));
@@ -124,7 +136,13 @@ pub(crate) async fn play<I: Index>(history: &History, server: Arc<I>, patience: 
             async move { deliver(&dispatcher(history, server), history, first, size, patience).await }
         });
         let late = futures_util::future::join_all(late);
-        let (next, _) = tokio::join!(deliver(&live, history, from, history.batch, patience), late);
+        let scans = history.scans.iter().filter(|(beside, _)| history.buries && *beside == deliveries);
+        let scans = scans.map(|(_, changes)| {
+            let server = Arc::clone(&server);
+            async move { scan(&dispatcher(history, server), history, *changes, patience).await }
+        });
+        let scans = futures_util::future::join_all(scans);
+        let (next, ..) = tokio::join!(deliver(&live, history, from, history.batch, patience), late, scans);
         from = next;
         if let Some(at) = rewinds.iter().position(|(after, to)| *after == deliveries && *to < from) {
             from = rewinds.swap_remove(at).1;
@@ -133,6 +151,9 @@ pub(crate) async fn play<I: Index>(history: &History, server: Arc<I>, patience: 
     }
     for (_, first, size) in history.late.iter().filter(|_| history.buries) {
         deliver(&dispatcher(history, Arc::clone(&server)), history, *first, *size, patience).await;
+    }
+    for (_, changes) in history.scans.iter().filter(|_| history.buries) {
+        scan(&dispatcher(history, Arc::clone(&server)), history, *changes, patience).await;
     }
     watched.beside()
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of the support code")]
 
 pub(crate) mod once;
+pub(crate) mod seeds;
 pub(crate) mod table;
 
 use std::{
@@ -150,6 +151,16 @@ pub(crate) fn record(n: usize, step: &Step, old: Option<u64>) -> Value {
         "awsRegion": "eu-west-1", "dynamodb": body,
         "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/2026-11-21T00:00:00.000"
     })
+}
+
+/// A row as a scan finds it after so many changes.
+pub(crate) fn snapshot(changes: usize, item: u8, value: u64) -> Value {
+    json!({"eventName": "INSERT", "eventSource": "anabranch:snapshot", "dynamodb": {
+        "Keys": {"PK": {"S": format!("item-{item}")}},
+        "NewImage": image(item, value),
+        // When it was read, in microseconds.
+        "SequenceNumber": (1_763_692_800_000_000 + changes as u64).to_string()
+    }})
 }
 
 /// What the handler does with a record on one delivery.

@@ -3,4 +3,6 @@
 mod histories;
 mod named;
 mod requests;
+#[path = "../support/seeds.rs"]
+mod seeds;
 mod world;

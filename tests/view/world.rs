@@ -53,14 +53,17 @@ impl Source {
 
     /// The stream: one record for each change.
     pub(crate) fn stream(&self) -> Vec<Value> {
-        let existed = |n: usize, item: &u8| self.table(n).contains_key(item);
-        let name = |n, item: &u8, state: &State| match (existed(n, item), state) {
-            (_, None) => "REMOVE",
-            (false, Some(_)) => "INSERT",
-            (true, Some(_)) => "MODIFY",
+        let mut there: BTreeSet<u8> = self.initial.keys().copied().collect();
+        let mut name = |item: u8, state: &State| match state {
+            None => {
+                there.remove(&item);
+                "REMOVE"
+            }
+            Some(_) if there.insert(item) => "INSERT",
+            Some(_) => "MODIFY",
         };
         let steps = self.steps.iter().enumerate();
-        steps.map(|(n, (item, state))| record(name(n, item, state), n, *item, *state, LIVE)).collect()
+        steps.map(|(n, (item, state))| record(name(*item, state), n, *item, *state, LIVE)).collect()
     }
 
     /// What a scan finds after the first `n` changes: rows older than everything in the stream.
