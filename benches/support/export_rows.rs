@@ -11,6 +11,7 @@ use anabranch::{
     record::{EventName, RawRecord, split},
     source::export::Export,
 };
+use base64_simd::STANDARD as BASE64;
 use flate2::{
     Compression,
     write::{GzEncoder, MultiGzDecoder},
@@ -36,7 +37,10 @@ impl Exported {
         let records =
             split(batches::pets(6_000_000).body.into()).expect("an event").map(|record| record.expect("a record"));
         let line = if incremental { change } else { item };
-        let lines: Vec<String> = records.filter_map(|record| line(&record)).collect();
+        let mut lines: Vec<String> = records.filter_map(|record| line(&record)).collect();
+        if kind == "varied" {
+            lines.iter_mut().enumerate().for_each(|(n, line)| *line = with_note(line, n as u64));
+        }
         let text = lines.concat();
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(text.as_bytes()).expect("memory takes all");
@@ -46,7 +50,7 @@ impl Exported {
 
     async fn open(&self) -> Export {
         let store = InMemory::new();
-        let md5 = base64_simd::STANDARD.encode_to_string(Md5::digest(&self.gzip).as_slice());
+        let md5 = BASE64.encode_to_string(Md5::digest(&self.gzip).as_slice());
         let files =
             format!(r#"{{"itemCount":{},"md5Checksum":"{md5}","dataFileS3Key":"e/data/a.json.gz"}}"#, self.items);
         let times = match self.incremental {
@@ -74,6 +78,13 @@ impl Exported {
 fn item(record: &RawRecord) -> Option<String> {
     let image = record.new_image()?;
     Some(format!("{{\"Item\":{}}}\n", String::from_utf8_lossy(image.json())))
+}
+
+/// With a text of 110 letters that no other item has.
+fn with_note(line: &str, n: u64) -> String {
+    let note: String = (0..5).map(|k| BASE64.encode_to_string(&Md5::digest((n * 5 + k).to_le_bytes())[..])).collect();
+    let item = line.strip_suffix("}}\n").expect("the end of an item");
+    format!("{item},\"note\":{{\"S\":\"{}\"}}}}}}\n", &note[..110])
 }
 
 fn change(record: &RawRecord) -> Option<String> {

@@ -40,6 +40,8 @@ mod write;
 mod tests;
 
 pub(super) use self::origin::micros;
+#[cfg(feature = "export")]
+pub(crate) use self::write::Frame;
 pub use self::{
     error::{DecodeError, DecodeReason, Kind, PayloadError, RecordError, RecordReason},
     exact::{Item, Number},

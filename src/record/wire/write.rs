@@ -1,6 +1,6 @@
 //! Writes events as Lambda delivers them, from parts.
 
-use std::{borrow::Cow, collections::HashMap, fmt, io::Write};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -275,13 +275,34 @@ pub struct EventWriter {
 impl EventWriter {
     /// An event without records.
     pub fn new() -> Self {
-        Self { json: b"{\"Records\":[".to_vec(), empty: true }
+        Self::with_capacity(0)
+    }
+
+    /// The same, with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        const BEGINNING: &[u8] = b"{\"Records\":[";
+        let mut json = Vec::with_capacity(bytes.max(BEGINNING.len()));
+        json.extend_from_slice(BEGINNING);
+        Self { json, empty: true }
     }
 
     /// Appends a record.
     pub fn push(&mut self, record: &RecordParts<'_>) {
         self.separate();
         record.write(&mut self.json);
+    }
+
+    /// Appends the record of a frame, with these parts of it.
+    #[cfg(feature = "export")]
+    #[inline]
+    pub(crate) fn push_framed<const N: usize>(&mut self, frame: &Frame, parts: [&[u8]; N]) {
+        self.separate();
+        let (first, pieces) = frame.pieces.split_first().expect("a frame has a first piece");
+        self.json.extend_from_slice(first);
+        for (piece, part) in pieces.iter().zip(parts) {
+            self.json.extend_from_slice(part);
+            self.json.extend_from_slice(piece);
+        }
     }
 
     /// Appends a record that is JSON already, such as [`RawRecord::json`].
@@ -341,6 +362,36 @@ impl Default for EventWriter {
     }
 }
 
+/// A record of which some parts are left open: for records that differ in nothing else.
+#[cfg(feature = "export")]
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// What stands before, between and behind the open parts.
+    pieces: Vec<Vec<u8>>,
+}
+
+#[cfg(feature = "export")]
+impl Frame {
+    /// The frame of a record that has marks in place of its open parts, in their order in the record: event id, time, keys, new
+    /// image, old image.
+    ///
+    /// # Panics
+    /// If a mark is not there.
+    pub(crate) fn of(record: &RecordParts<'_>, marks: &[&str]) -> Self {
+        let mut json = Vec::new();
+        record.write(&mut json);
+        let mut pieces = Vec::new();
+        for mark in marks {
+            let at = memchr::memmem::find(&json, mark.as_bytes()).expect("a mark in its place");
+            let behind = json.split_off(at + mark.len());
+            json.truncate(at);
+            pieces.push(std::mem::replace(&mut json, behind));
+        }
+        pieces.push(json);
+        Self { pieces }
+    }
+}
+
 /// Writes the members of an object that are there.
 struct ObjectWriter<'a> {
     json: &'a mut Vec<u8>,
@@ -354,9 +405,10 @@ impl<'a> ObjectWriter<'a> {
     }
 
     fn key(&mut self, name: &str) {
-        let comma = if self.first { "" } else { "," };
+        self.json.extend_from_slice(if self.first { b"\"" } else { b",\"" });
         self.first = false;
-        write!(self.json, "{comma}\"{name}\":").expect("a vector takes all that is written");
+        self.json.extend_from_slice(name.as_bytes());
+        self.json.extend_from_slice(b"\":");
     }
 
     /// The same for a name that may need escapes.

@@ -309,5 +309,5 @@ impl ExportBatch {
 }
 
 fn lines(export: &Export, keys: &[String]) -> Arc<Lines> {
-    Arc::new(Lines::new(export.kind(), export.table_arn().to_owned(), keys))
+    Arc::new(Lines::new(export.kind(), export.table_arn(), keys))
 }

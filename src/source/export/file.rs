@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{
     Export, ExportError,
     error::LineReason,
-    line::Lines,
+    line::{Lines, Scratch},
     open::{base64, of_store},
 };
 use crate::record::wire::EventWriter;
@@ -99,37 +99,40 @@ impl FileReader {
             for step in chunk.chunks(STEP) {
                 let lines = content.decompress(step).map_err(|error| self.damaged(batch.line, error))?;
                 self.lines(lines, &mut batch).await?;
+                content.forget_lines();
             }
         }
         let (lines, checksum) = content.finish().map_err(|error| self.damaged(batch.line, error))?;
-        self.lines(lines, &mut batch).await?;
+        self.lines(&lines, &mut batch).await?;
         self.verify(batch.line, &checksum)?;
         self.send(&mut batch).await?;
         Ok(())
     }
 
     /// Takes whole lines into the batch, which is sent whenever it is full.
-    async fn lines(&self, mut lines: Bytes, batch: &mut Batch) -> Result<(), Stop> {
+    async fn lines(&self, mut lines: &[u8], batch: &mut Batch) -> Result<(), Stop> {
         while !lines.is_empty() {
-            let end = memchr::memchr(b'\n', &lines).unwrap_or(lines.len());
-            let line = lines.split_to(end);
-            lines = lines.split_off(lines.len().min(1));
+            let end = memchr::memchr(b'\n', lines).unwrap_or(lines.len());
+            let (line, rest) = lines.split_at(end);
+            lines = rest.get(1..).unwrap_or_default();
             // A full batch waits for one more record: the last of a file is sent when the whole is known to be right.
             if batch.is_full(self.limits) {
                 self.send(batch).await?;
             }
             batch.line += 1;
             if batch.line > self.skip {
-                self.take(&line, batch)?;
+                self.take(line, batch)?;
             }
         }
         Ok(())
     }
 
-    fn take(&self, line: &Bytes, batch: &mut Batch) -> Result<(), ExportError> {
-        let id = || format!("{}/{}/{}", self.export.id(), self.file, batch.line);
-        let record = self.lines.record(line, id).map_err(|reason| self.bad_line(batch.line, reason))?;
-        batch.event.push(&record);
+    fn take(&self, line: &[u8], batch: &mut Batch) -> Result<(), ExportError> {
+        let Batch { event, scratch, line: number, .. } = batch;
+        let id = |text: &mut Vec<u8>| {
+            write!(text, "{}/{}/{number}", self.export.id(), self.file).expect("memory takes all");
+        };
+        self.lines.write(line, id, scratch, event).map_err(|reason| self.bad_line(*number, reason))?;
         batch.records += 1;
         Ok(())
     }
@@ -138,7 +141,9 @@ impl FileReader {
         if batch.records == 0 {
             return Ok(());
         }
-        let event = mem::take(&mut batch.event);
+        // The next one is about as long.
+        let room = EventWriter::with_capacity(batch.event.len() + batch.event.len() / 16);
+        let event = mem::replace(&mut batch.event, room);
         let records = mem::take(&mut batch.records);
         let first = batch.line - records as u64;
         let piece = Piece { file: self.file, first, records, payload: event.finish() };
@@ -187,6 +192,7 @@ impl FileReader {
 #[derive(Default)]
 struct Batch {
     event: EventWriter,
+    scratch: Scratch,
     records: usize,
     /// How many lines were seen.
     line: u64,
@@ -215,35 +221,37 @@ impl From<std::io::Error> for ContentError {
 struct Content {
     digest: Md5,
     gzip: MultiGzDecoder<Vec<u8>>,
+    /// How many bytes of whole lines there are.
+    lines: usize,
     any: bool,
 }
 
 impl Content {
     fn new() -> Self {
-        Self { digest: Md5::new(), gzip: MultiGzDecoder::new(Vec::new()), any: false }
+        Self { digest: Md5::new(), gzip: MultiGzDecoder::new(Vec::new()), lines: 0, any: false }
     }
 
     /// Decompresses the next bytes; answers with the lines that are whole.
-    fn decompress(&mut self, bytes: &[u8]) -> Result<Bytes, ContentError> {
+    fn decompress(&mut self, bytes: &[u8]) -> Result<&[u8], ContentError> {
         self.any = true;
         self.gzip.write_all(bytes)?;
-        let text = self.gzip.get_mut();
-        match memchr::memrchr(b'\n', text) {
-            Some(end) => {
-                let mut rest = Vec::with_capacity(text.capacity());
-                rest.extend_from_slice(&text[end + 1..]);
-                text.truncate(end + 1);
-                Ok(mem::replace(text, rest).into())
-            }
-            None if text.len() > LONGEST_LINE => Err(ContentError::TooLong),
-            None => Ok(Bytes::new()),
+        let text = self.gzip.get_ref();
+        self.lines = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
+        if text.len() - self.lines > LONGEST_LINE {
+            return Err(ContentError::TooLong);
         }
+        Ok(&text[..self.lines])
+    }
+
+    /// Makes room where the lines were.
+    fn forget_lines(&mut self) {
+        self.gzip.get_mut().drain(..mem::take(&mut self.lines));
     }
 
     /// The last lines, and the checksum of the compressed bytes. An empty file is one without lines.
-    fn finish(mut self) -> Result<(Bytes, String), ContentError> {
+    fn finish(mut self) -> Result<(Vec<u8>, String), ContentError> {
         let lines = if self.any { self.gzip.finish()? } else { Vec::new() };
-        Ok((lines.into(), base64(self.digest.finalize_reset().as_slice())))
+        Ok((lines, base64(self.digest.finalize_reset().as_slice())))
     }
 }
 
@@ -264,7 +272,8 @@ mod tests {
         for step in compressed.chunks(step) {
             let lines = content.decompress(step)?;
             assert!(lines.is_empty() || lines.ends_with(b"\n"));
-            text.extend_from_slice(&lines);
+            text.extend_from_slice(lines);
+            content.forget_lines();
         }
         text.extend_from_slice(&content.finish()?.0);
         Ok(text)

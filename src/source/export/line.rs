@@ -1,66 +1,138 @@
 //! One line of a data file, as a record.
 
-use bytes::Bytes;
-
 use super::{Kind, error::LineReason};
 use crate::record::{
     Timestamp,
-    wire::{ItemJson, RecordParts, walk},
+    wire::{EventWriter, Frame, ItemJson, RecordParts, walk},
 };
 
 type Read<T> = Result<T, LineReason>;
 
+/// Marks of what differs from record to record.
+const ID: &str = "@id@";
+const KEYS: &str = "@keys@";
+const NEW: &str = "@new@";
+const OLD: &str = "@old@";
+/// The time is a number, and this one as good as any.
+const TIME: i64 = 1_234_567_890_123_456_789;
+const TIME_TEXT: &str = "1234567890.123456789";
+
 /// How the lines of an export become records.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Lines {
-    pub(super) kind: Kind,
-    pub(super) table_arn: String,
+    kind: Kind,
     /// The names of the key attributes, as JSON has them between quotes.
     keys: Vec<Vec<u8>>,
+    row: Frame,
+    insert: Frame,
+    modify: Frame,
+    remove: Frame,
+    /// An item of which only is known that it is gone.
+    gone: Frame,
+}
+
+/// Room that lines share one after another.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    keys: Vec<u8>,
+    id: Vec<u8>,
+    time: Vec<u8>,
 }
 
 impl Lines {
-    pub(super) fn new(kind: Kind, table_arn: String, keys: &[String]) -> Self {
-        Self { kind, table_arn, keys: keys.iter().map(|name| quoted(name)).collect() }
+    pub(super) fn new(kind: Kind, table_arn: &str, keys: &[String]) -> Self {
+        let item = |mark: &str| ItemJson::from_json(mark);
+        let change = |new: bool, old: bool| {
+            let (new, old) = (new.then(|| item(NEW)), old.then(|| item(OLD)));
+            let change = RecordParts::snapshot_change(item(KEYS), old, new, kind.as_of());
+            let created_at = Some(Timestamp::from_nanos(TIME));
+            RecordParts { event_id: Some(ID.into()), created_at, source_arn: Some(table_arn.into()), ..change }
+        };
+        let row = RecordParts::snapshot(item(KEYS), item(NEW), kind.as_of());
+        Self {
+            kind,
+            keys: keys.iter().map(|name| quoted(name)).collect(),
+            row: Frame::of(&RecordParts { source_arn: Some(table_arn.into()), ..row }, &[KEYS, NEW]),
+            insert: Frame::of(&change(true, false), &[ID, TIME_TEXT, KEYS, NEW]),
+            modify: Frame::of(&change(true, true), &[ID, TIME_TEXT, KEYS, NEW, OLD]),
+            remove: Frame::of(&change(false, true), &[ID, TIME_TEXT, KEYS, OLD]),
+            gone: Frame::of(&change(false, false), &[ID, TIME_TEXT, KEYS]),
+        }
     }
 
-    /// The record that a line stands for; `id` is what an incremental export's line is known by.
-    pub(super) fn record(&self, line: &Bytes, id: impl FnOnce() -> String) -> Read<RecordParts<'_>> {
-        let members = Members::read(line)?;
-        let parts = match self.kind {
-            Kind::Full { as_of } => {
-                let item = members.item.ok_or(LineReason::NoItem)?;
-                RecordParts::snapshot(self.keys_of(item)?, share(line, item), as_of)
+    /// Writes the record that a line stands for; `id` writes what the line of an incremental export is known by.
+    pub(super) fn write(
+        &self,
+        line: &[u8],
+        id: impl FnOnce(&mut Vec<u8>),
+        scratch: &mut Scratch,
+        event: &mut EventWriter,
+    ) -> Read<()> {
+        match self.kind {
+            Kind::Full { .. } => {
+                let item = self.row(line, scratch)?;
+                event.push_framed(&self.row, [&scratch.keys, item]);
             }
             Kind::Incremental { .. } => {
-                let keys = members.keys.ok_or(LineReason::NoKeys)?;
-                let image = |image: Option<&[u8]>| image.map(|image| share(line, image));
-                let (old, new) = (image(members.old), image(members.new));
-                let parts = RecordParts::snapshot_change(share(line, keys), old, new, self.kind.as_of());
-                RecordParts { event_id: Some(id().into()), created_at: members.written, ..parts }
+                scratch.id.clear();
+                id(&mut scratch.id);
+                self.change(line, scratch, event)?;
             }
-        };
-        Ok(RecordParts { source_arn: Some(self.table_arn.as_str().into()), ..parts })
+        }
+        Ok(())
     }
 
-    /// The key attributes of an item, in the order in which they were named.
-    fn keys_of(&self, item: &[u8]) -> Read<ItemJson> {
-        let mut found: Vec<Option<&[u8]>> = vec![None; self.keys.len()];
+    /// The item of a line; its keys are left in the scratch.
+    fn row<'a>(&self, line: &'a [u8], scratch: &mut Scratch) -> Read<&'a [u8]> {
+        // As DynamoDB writes it, looked through once.
+        if let Some(item) = line.strip_prefix(b"{\"Item\":").and_then(|rest| rest.strip_suffix(b"}"))
+            && self.keys_of(item, scratch) == Ok(())
+        {
+            return Ok(item);
+        }
+        let item = Members::read(line)?.item.ok_or(LineReason::NoItem)?;
+        self.keys_of(item, scratch).map(|()| item)
+    }
+
+    /// Writes the key attributes of an item, in the order in which it has them.
+    fn keys_of(&self, item: &[u8], scratch: &mut Scratch) -> Read<()> {
+        let (json, mut missing) = (&mut scratch.keys, self.keys.len());
+        json.clear();
         object(item, |name, value| {
-            if let Some(at) = self.keys.iter().position(|key| key == name) {
-                found[at] = Some(value);
+            if self.keys.iter().any(|key| key == name) {
+                json.extend_from_slice(if json.is_empty() { b"{\"" } else { b",\"" });
+                json.extend_from_slice(name);
+                json.extend_from_slice(b"\":");
+                json.extend_from_slice(value);
+                missing = missing.saturating_sub(1);
             }
         })?;
-        let mut json = Vec::with_capacity(128);
-        for (name, value) in self.keys.iter().zip(found) {
-            json.extend_from_slice(if json.is_empty() { b"{\"" } else { b",\"" });
-            json.extend_from_slice(name);
-            json.extend_from_slice(b"\":");
-            json.extend_from_slice(value.ok_or(LineReason::KeyMissing)?);
-        }
         json.push(b'}');
-        Ok(ItemJson::from_json(json))
+        if missing == 0 { Ok(()) } else { Err(LineReason::KeyMissing) }
     }
+
+    fn change(&self, line: &[u8], scratch: &mut Scratch, event: &mut EventWriter) -> Read<()> {
+        let members = Members::read(line)?;
+        let keys = members.keys.ok_or(LineReason::NoKeys)?;
+        // A line without its time says when the window ended.
+        let micros = members.written.unwrap_or(self.kind.as_of().as_nanos() / 1_000);
+        seconds(micros, &mut scratch.time);
+        let (id, time) = (&scratch.id, &scratch.time);
+        match (members.new, members.old) {
+            (Some(new), Some(old)) => event.push_framed(&self.modify, [id, time, keys, new, old]),
+            (Some(new), None) => event.push_framed(&self.insert, [id, time, keys, new]),
+            (None, Some(old)) => event.push_framed(&self.remove, [id, time, keys, old]),
+            (None, None) => event.push_framed(&self.gone, [id, time, keys]),
+        }
+        Ok(())
+    }
+}
+
+/// Writes microseconds as a number of seconds.
+fn seconds(micros: i64, text: &mut Vec<u8>) {
+    use std::io::Write;
+    text.clear();
+    write!(text, "{}.{:06}", micros / 1_000_000, micros % 1_000_000).expect("memory takes all");
 }
 
 /// What a line has.
@@ -70,7 +142,8 @@ struct Members<'a> {
     keys: Option<&'a [u8]>,
     new: Option<&'a [u8]>,
     old: Option<&'a [u8]>,
-    written: Option<Timestamp>,
+    /// In microseconds since 1970.
+    written: Option<i64>,
 }
 
 impl<'a> Members<'a> {
@@ -99,7 +172,7 @@ fn is_empty(object: &[u8]) -> bool {
 
 /// `WriteTimestampMicros`: seen as a number, as a string, and as an attribute value. What is none of them is passed over: no
 /// version depends on it.
-fn written(metadata: &[u8]) -> Option<Timestamp> {
+fn written(metadata: &[u8]) -> Option<i64> {
     let mut micros = None;
     object(metadata, |name, value| {
         if name == b"WriteTimestampMicros" {
@@ -108,7 +181,7 @@ fn written(metadata: &[u8]) -> Option<Timestamp> {
         }
     })
     .ok()?;
-    micros?.checked_mul(1_000).map(Timestamp::from_nanos)
+    micros.filter(|micros| *micros < i64::MAX / 1_000)
 }
 
 /// Shows each member of a text that is one object.
@@ -120,11 +193,6 @@ fn object<'a>(text: &'a [u8], mut show: impl FnMut(&'a [u8], &'a [u8])) -> Read<
     rest.filter(|rest| walk::past_space(rest).is_empty()).map(drop).ok_or(LineReason::NotJson)
 }
 
-/// A part of a line, sharing its bytes.
-fn share(line: &Bytes, part: &[u8]) -> ItemJson {
-    line.slice_ref(part).into()
-}
-
 /// A name as JSON has it, without the quotes.
 fn quoted(name: &str) -> Vec<u8> {
     let json = serde_json::to_vec(name).expect("a text is JSON");
@@ -134,21 +202,23 @@ fn quoted(name: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{EventName, RawRecord};
+    use crate::record::{EventName, RawRecord, split};
 
     fn full() -> Lines {
         let kind = Kind::Full { as_of: Timestamp::from_nanos(5_000) };
-        Lines::new(kind, "arn:t".into(), &["PK".into(), "SK".into()])
+        Lines::new(kind, "arn:t", &["PK".into(), "SK".into()])
     }
 
     fn incremental() -> Lines {
         let (from, until) = (Timestamp::from_nanos(5_000), Timestamp::from_nanos(9_000));
-        Lines::new(Kind::Incremental { from, until }, "arn:t".into(), &[])
+        Lines::new(Kind::Incremental { from, until }, "arn:t", &[])
     }
 
     fn read(lines: &Lines, line: &str) -> Read<RawRecord> {
-        let line = Bytes::copy_from_slice(line.as_bytes());
-        lines.record(&line, || "e/0/1".into()).map(|record| record.into_record().unwrap())
+        let mut event = EventWriter::new();
+        let id = |text: &mut Vec<u8>| text.extend_from_slice(b"e/0/1");
+        lines.write(line.as_bytes(), id, &mut Scratch::default(), &mut event)?;
+        Ok(split(event.finish()).unwrap().next().unwrap().unwrap())
     }
 
     #[test]
@@ -158,7 +228,7 @@ mod tests {
             " { \"Item\" : {\"SK\":{\"S\":\"s\"} , \"a\":{\"N\":\"1\"},\"PK\":{\"S\":\"p\"}} , \"New\" : [] } ",
         ] {
             let record = read(&full(), line).unwrap();
-            assert_eq!(record.keys().json(), br#"{"PK":{"S":"p"},"SK":{"S":"s"}}"#, "{line}");
+            assert_eq!(record.keys().json(), br#"{"SK":{"S":"s"},"PK":{"S":"p"}}"#, "{line}");
             assert_eq!(record.new_image().unwrap().attribute("a").unwrap().as_deref(), Some("1"));
             assert_eq!((record.sequence_number(), record.source_arn(), record.event_id()), ("5", Some("arn:t"), None));
         }
@@ -198,7 +268,7 @@ mod tests {
 
     #[test]
     fn names_with_escapes_are_found() {
-        let lines = Lines::new(full().kind, "arn:t".into(), &["a\"b".into()]);
+        let lines = Lines::new(full().kind, "arn:t", &["a\"b".into()]);
         let record = read(&lines, r#"{"Item":{"a\"b":{"S":"p"}}}"#).unwrap();
         assert_eq!(record.keys().json(), br#"{"a\"b":{"S":"p"}}"#);
     }
