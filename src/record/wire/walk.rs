@@ -82,6 +82,7 @@ pub(crate) fn skip_items(rest: &[u8]) -> Option<&[u8]> {
 
 /// Shows each member of the object that a text begins with: the name as it stands between the quotes, and the value. What
 /// follows the object is handed back; nothing if it is broken, or `show` says so.
+#[cfg(any(test, feature = "export"))]
 #[inline]
 pub(crate) fn members<'a>(text: &'a [u8], show: &mut impl FnMut(&'a [u8], &'a [u8]) -> Option<()>) -> Option<&'a [u8]> {
     let mut rest = past_space(past_space(text).strip_prefix(b"{")?);
