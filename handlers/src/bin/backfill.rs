@@ -10,36 +10,29 @@
 
 use std::env;
 
-use anabranch::{
-    aws,
-    dispatch::Dispatcher,
-    lambda,
-    replica::Replica,
-    sink::{dead_letter::Sqs, table::DynamoDb},
-    source::backfill::BackfillFunction,
-};
+use anabranch::{aws, dispatch::Dispatcher, lambda, source::backfill::BackfillFunction};
+use anabranch::{replica::Replica, sink::dead_letter::Sqs, sink::table::DynamoDb};
+use aws_sdk_dynamodb::Client;
 use handlers::{routers, search_server, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
-    let client = aws_sdk_dynamodb::Client::new(&aws::load().await);
-    let source = setting("SOURCE_TABLE")?;
-    let region = env::var("TARGET_REGION").ok();
-    let target = aws_sdk_dynamodb::Client::new(&aws::load_as(region, None).await);
-    let replica = setting("TARGET_TABLE").ok().map(|table| {
-        Replica::new(DynamoDb::new(target.clone(), table)).reread(DynamoDb::new(client.clone(), &*source))
-    });
-    let view = setting("VIEW_TABLE").ok().map(|table| DynamoDb::new(client.clone(), table));
+    let (source, here) = (setting("SOURCE_TABLE")?, Client::new(&aws::load().await));
+    let there = Client::new(&aws::load_as(env::var("TARGET_REGION").ok(), None).await);
+    let target = setting("TARGET_TABLE").ok();
+    let replica =
+        target.map(|it| Replica::new(DynamoDb::new(there.clone(), it)).reread(DynamoDb::new(here.clone(), &*source)));
+    let view = setting("VIEW_TABLE").ok().map(|table| DynamoDb::new(here.clone(), table));
     let router = routers::backfill(replica.clone(), view, search_server().await.ok());
     let app = match env::var("DEAD_LETTER_QUEUE_URL") {
         Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
         Err(_) => Dispatcher::new(router),
     };
-    let function = BackfillFunction::new(client, source, app, "backfill");
-    lambda::run_backfill(match (replica, setting("TARGET_TABLE")) {
-        (Some(replica), Ok(table)) => function.sweeping(target, table, routers::sweep(replica)),
-        _ => function,
+    let function = BackfillFunction::new(here, source, app, "backfill");
+    lambda::run_backfill(match replica {
+        Some(replica) => function.sweeping(there, setting("TARGET_TABLE")?, routers::sweep(replica)),
+        None => function,
     })
     .await
 }

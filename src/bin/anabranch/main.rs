@@ -1,5 +1,6 @@
 //! The command line of Anabranch: everything that must run on a laptop without an AWS account.
 
+mod backfill;
 mod check;
 mod demo;
 mod dev;
@@ -18,6 +19,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(name = "anabranch", version)]
 enum Command {
+    Backfill(Box<backfill::Args>),
     Check(check::Args),
     Demo(demo::Args),
     Dev(Box<dev::Args>),
@@ -31,6 +33,7 @@ async fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Check(args) => return check::run(&args),
         Command::Filter(args) => return filter::run(&args),
+        Command::Backfill(args) => backfill::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Dev(args) => dev::run(*args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),

@@ -1,0 +1,205 @@
+//! `anabranch backfill`: what a table holds, into its replica, from this machine.
+
+mod meter;
+mod store;
+
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
+
+use anabranch::{
+    aws,
+    dispatch::Dispatcher,
+    record::NewImage,
+    replica::{Replica, Sweep},
+    router::Router,
+    scan::Cursor,
+    sink::{dead_letter::JsonLines, table::DynamoDb},
+    source::backfill::{Backfill, Job, Plan, TableFacts, TableHistory, Wish},
+};
+use aws_sdk_dynamodb::Client;
+use meter::Meter;
+use store::Store;
+
+use crate::BoxError;
+
+/// Bring what a table holds to its replica, beside live changes, with progress and a checkpoint
+///
+/// Reads the table in many segments side by side, and writes each row unless the replica holds a later state already, so that it
+/// may run while the stream is replicated. Switch the stream and its mapping on first: changes that nobody keeps cannot be
+/// brought later. Rows that were deleted meanwhile are taken back.
+///
+/// Ctrl-C keeps where every segment stands in a file; --resume goes on from there and repeats a page of each worker at
+/// most. --dry-run only prints the plan, with its time and cost.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The table that is read
+    #[arg(long)]
+    table: String,
+    /// The replica that is written to: a table with the same keys
+    #[arg(long, value_name = "TABLE")]
+    to: String,
+    /// The region of the replica, if it is another one
+    #[arg(long, value_name = "REGION")]
+    to_region: Option<String>,
+    /// A DynamoDB other than that of AWS, for both tables; credentials and region come from the environment
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// How many segments are read at the same time [default: 4]
+    #[arg(long)]
+    workers: Option<NonZeroU32>,
+    /// How many segments the table is divided into [default: some for each worker]
+    #[arg(long)]
+    segments: Option<NonZeroU32>,
+    /// Read units a second, for all workers together [default: half of what is provisioned; no limit on demand]
+    #[arg(long, value_name = "UNITS")]
+    rate: Option<f64>,
+    /// Rows a second, for all workers together [default: no limit]
+    #[arg(long, value_name = "ROWS")]
+    rows_per_second: Option<f64>,
+    /// Read consistently, at twice the price
+    #[arg(long)]
+    consistent: bool,
+    /// Bring rows that are expired as well
+    #[arg(long)]
+    keep_expired: bool,
+    /// Where rows that the replica refuses go, a line each; without it they hold their segment up
+    #[arg(long, value_name = "FILE")]
+    dead_letters: Option<PathBuf>,
+    /// Where every segment stands is kept in this file [default: .anabranch/backfill-TABLE.json]
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Go on where the file says
+    #[arg(long)]
+    resume: bool,
+    /// Print the plan, its time and its cost, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the plan and the result as JSON, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs to the end, or to Ctrl-C; true if nothing is left.
+///
+/// # Errors
+/// The plan is refused, or a segment failed: the file says where all of them stand.
+pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
+    let (source, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
+    let (facts, history) = TableFacts::of(&source, &args.table).await?;
+    let plan = Plan::of(&facts, args.wish())?;
+    args.print(&plan)?;
+    if args.dry_run {
+        return Ok(true);
+    }
+    let history = plan.apply(history);
+    let replica = Replica::new(DynamoDb::new(target.clone(), &*args.to)).reread(DynamoDb::new(source, &*args.table));
+    let dispatcher = args.dispatcher(Router::<NewImage>::new().every(replica.clone()))?;
+    let backfill = Backfill::new(history, dispatcher, format!("replica {}", args.to));
+    let store = Store::new(args.checkpoint.clone().unwrap_or_else(|| Store::usual(&args.table)));
+    let mut job = match args.resume {
+        true => store.load()?,
+        false => {
+            store.must_be_new()?;
+            backfill.job(format!("backfill of {}", args.table), backfill.history().places()?)
+        }
+    };
+    let whole = drive(&backfill, &mut job, &plan, &store, args.meter(&facts)).await?;
+    if !whole {
+        eprintln!("stopped; go on with --resume: {} of {} segments are left", job.open.len(), job.segments);
+        return Ok(false);
+    }
+    // A worker that was stopped may have left a row of an item that was deleted meanwhile.
+    let swept = if args.resume { sweep(&args, target, replica).await? } else { 0 };
+    store.remove()?;
+    args.report(&job, swept)?;
+    Ok(true)
+}
+
+/// Runs the job and keeps where it stands; whether it came to its end.
+async fn drive(
+    backfill: &Backfill<TableHistory>,
+    job: &mut Job<Cursor>,
+    plan: &Plan,
+    store: &Store,
+    mut meter: Meter,
+) -> Result<bool, BoxError> {
+    let (mut failed, workers) = (None, plan.workers as usize);
+    store.save(job)?;
+    let work = backfill.run(job, workers, |job| {
+        meter.show(job);
+        failed = store.save(job).err().or(failed.take());
+    });
+    let ended = tokio::select! {
+        ended = work => Some(ended),
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
+    };
+    meter.end();
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    match ended {
+        Some(ended) => ended.map(|()| true).map_err(Into::into),
+        None => Ok(false),
+    }
+}
+
+/// Takes back what a worker that was stopped has left in the replica.
+async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, BoxError> {
+    let (facts, history) = TableFacts::of(&target, &args.to).await?;
+    let plan = Plan::of(&facts, Wish { keep_expired: true, ..args.wish() })?;
+    let dispatcher = Dispatcher::new(Router::<NewImage>::new().every(Sweep::new(replica)));
+    let sweep = Backfill::new(plan.apply(history), dispatcher, "sweep");
+    let mut job = sweep.job(format!("sweep of {}", args.to), sweep.history().places()?);
+    let mut meter = args.meter(&facts);
+    sweep.run(&mut job, plan.workers as usize, |job| meter.show(job)).await?;
+    meter.end();
+    Ok(job.counts().applied)
+}
+
+impl Args {
+    async fn client(&self, region: Option<String>) -> Client {
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&aws::load_as(region, None).await);
+        if let Some(endpoint) = &self.endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        Client::from_conf(config.build())
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            workers: self.workers.map(NonZeroU32::get),
+            segments: self.segments.map(NonZeroU32::get),
+            rate: self.rate,
+            items_per_second: self.rows_per_second,
+            consistent: self.consistent,
+            keep_expired: self.keep_expired,
+        }
+    }
+
+    fn dispatcher(&self, router: Router<NewImage>) -> Result<Dispatcher, BoxError> {
+        Ok(match &self.dead_letters {
+            Some(path) => Dispatcher::with_dead_letters(router, Arc::new(JsonLines::append(path)?)),
+            None => Dispatcher::new(router),
+        })
+    }
+
+    fn meter(&self, facts: &TableFacts) -> Meter {
+        Meter::new(facts.items, self.json)
+    }
+
+    fn print(&self, plan: &Plan) -> Result<(), BoxError> {
+        match self.json {
+            true => println!("{}", serde_json::json!({ "plan": plan })),
+            false => print!("{plan}"),
+        }
+        Ok(())
+    }
+
+    fn report(&self, job: &Job<Cursor>, swept: u64) -> Result<(), BoxError> {
+        let counts = job.counts();
+        match self.json {
+            true => println!("{}", serde_json::json!({ "counts": counts, "swept": swept, "ok": true })),
+            false => println!("done       {counts}; {:.0} read units; {swept} rows taken back", counts.units),
+        }
+        Ok(())
+    }
+}
