@@ -3,10 +3,10 @@
 use anabranch::{
     idempotency::IdempotentExt,
     notify::Notify,
-    record::{NewAndOldImages, NewImage},
+    record::{Item, NewAndOldImages, NewImage},
     replica::{Replica, Sweep},
     router::Router,
-    search::{Search, all_attributes},
+    search::{Search, Tombstones, all_attributes},
     sink::{
         index::Index,
         ledger::Ledger,
@@ -41,7 +41,7 @@ pub fn backfill(
         router = router.on(views::leaderboard(table.clone())).on(views::daily(table.clone())).on(views::species(table));
     }
     if let Some(server) = search {
-        let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
+        let index = |name| documents(&server, name);
         router = router.route("PET", index("pets")).route("ACTIVITY", index("activities"));
     }
     router
@@ -62,8 +62,13 @@ pub fn notify(topic: impl Publisher, ledger: impl Ledger) -> Router {
     Router::by_attribute("entityType").on(Notify::new(topic, news::of_pet).idempotent(ledger)).ignore_others()
 }
 
+/// An index whose documents remember that their item was deleted: rows of a backfill lose against that.
+fn documents(server: &(impl Index + Clone), name: &str) -> Search<Item> {
+    Search::new(server.clone(), name, all_attributes).creating(mapping()).tombstones(Tombstones::Keep)
+}
+
 /// `index`: pets and activities, each in an index of its own.
 pub fn index(server: impl Index + Clone) -> Router {
-    let index = |name| Search::new(server.clone(), name, all_attributes).creating(mapping());
+    let index = |name| documents(&server, name);
     Router::by_attribute("entityType").route("PET", index("pets")).route("ACTIVITY", index("activities")).ignore("USER")
 }
