@@ -168,7 +168,6 @@ async fn run_segment(
     kills: &mut impl Iterator<Item = Option<Duration>>,
 ) -> Result<(Counts, usize), TestCaseError> {
     let stored = Mutex::new(serde_json::to_string(&backfill.begin("job", start)).expect("a cursor is JSON"));
-    let mut ended_early = 0;
     for n in 0..1_000 {
         let time = play.slices[n.min(play.slices.len() - 1)] + Duration::from_secs(n as u64 / 20);
         let cursor = serde_json::from_str(&stored.lock().expect("no panic under the lock")).expect("a stored cursor");
@@ -178,12 +177,11 @@ async fn run_segment(
         let slice = backfill.run_slice_observed(cursor, Deadline::after(time), store);
         let killed = kills.next().flatten().unwrap_or(Duration::MAX);
         match tokio::time::timeout(killed, slice).await {
-            Ok(Ok(Slice::Done { counts })) => return Ok((counts, ended_early)),
+            Ok(Ok(Slice::Done { counts })) => return Ok((counts, n)),
             Ok(Ok(Slice::Continue { cursor })) => store(&cursor),
             Ok(Err(BackfillError::NoTime | BackfillError::Stuck { .. })) | Err(_) => {}
             Ok(Err(error)) => return Err(TestCaseError::fail(format!("{error:?}"))),
         }
-        ended_early += 1;
     }
     Err(TestCaseError::fail("no end"))
 }
