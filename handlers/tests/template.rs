@@ -122,11 +122,11 @@ fn mapping(template: &Template, function: &Function) -> Mapping {
     mapping
 }
 
-/// The binaries that consume a stream, each with the text of what it shares with others and reads the environment.
+/// The functions among the binaries, each with the text of what it shares with others and reads the environment.
 fn binaries() -> BTreeMap<String, String> {
     let sources = fs::read_dir(top().join("handlers/src/bin")).expect("binaries");
     let paths = sources.map(|entry| entry.expect("an entry").path());
-    let stream = |(_, text): &(String, String)| text.contains("lambda::run(");
+    let stream = |(_, text): &(String, String)| text.contains("lambda::run");
     let library = fs::read_to_string(top().join("handlers/src/lib.rs")).expect("the library");
     let shared =
         |text: &str| match library.split_once("pub async fn search_server").filter(|_| text.contains("search_server("))
@@ -267,7 +267,7 @@ fn permissions_are_what_the_handlers_declare_and_nothing_else() {
 
 #[test]
 fn a_backfill_may_do_what_its_targets_need_and_nothing_else() {
-    let function = &functions(&template(&EVERYTHING[2..4]))[BACKFILL];
+    let function = &functions(&template(&EVERYTHING[3..5]))[BACKFILL];
     let logs = format!("${{{}Logs.Arn}}", function.id);
     let of_logs = ["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| (action.to_owned(), logs.clone()));
     let own = permissions_of_backfill()
@@ -333,7 +333,7 @@ fn page() -> String {
 #[test]
 fn the_page_has_the_values_of_the_mappings() {
     let (template, page) = (template(&[]), page());
-    for (binary, function) in functions(&template) {
+    for (binary, function) in of_streams(&template) {
         let mapping = mapping(&template, &function);
         let known = |setting: &Setting<i64>| *setting.known().expect("a number");
         let row = format!(
