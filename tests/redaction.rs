@@ -37,7 +37,8 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use serde_json::{Value, json};
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing::Level;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// What must not be found, as text, as a number, and as text in base64.
 const SECRETS: [&str; 3] = ["zq9secret", "731973197319", "enE5c2VjcmV0"];
@@ -250,7 +251,7 @@ fn assert_no_secret(what: &str, text: &str) {
 /// A log that everything on this thread goes to, until the guard is dropped.
 fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(log.clone()).with_env_filter(EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().json().with_writer(log.clone()).with_max_level(Level::INFO);
     let capturing = tracing::subscriber::set_default(subscriber.finish());
     (log, capturing)
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{BatchReport, Cause, DispatchError};
 use crate::{
-    handler::{Context, DECODES_PER_SAMPLE, Halt, Outcome, Skip, State, Verdict},
+    handler::{Context, DECODES_PER_SAMPLE, Halt, Outcome, Skip, Verdict},
     record::{EventName, RawRecord},
     router::Table,
 };
@@ -28,29 +28,12 @@ pub(super) struct Meter {
     decoding: Duration,
 }
 
+/// What the handlers of a route answered.
 #[derive(Debug, Default)]
-struct Answers {
+pub(super) struct Answers {
     applied: u64,
     skipped: u64,
     failed: u64,
-}
-
-/// The entries of a window that were handed out, all and those whose decoding was timed.
-#[derive(Debug, Default)]
-pub(super) struct Decoded {
-    all: u32,
-    timed: u32,
-}
-
-impl Decoded {
-    /// Takes note of an entry by its place among those of its route.
-    #[inline]
-    pub(super) fn entry(&mut self, at: usize, state: &State) {
-        if !matches!(state, State::Waiting) {
-            self.all += 1;
-            self.timed += u32::from(at.is_multiple_of(DECODES_PER_SAMPLE));
-        }
-    }
 }
 
 impl Meter {
@@ -83,19 +66,17 @@ impl Meter {
         self.rejected += records;
     }
 
-    #[inline]
-    pub(super) fn answered(&mut self, route: usize, verdict: &Verdict) {
-        let answers = &mut self.routes[route];
-        match verdict {
-            Ok(Outcome::Applied) => answers.applied += 1,
-            Ok(Outcome::Skipped(_)) => answers.skipped += 1,
-            Err(_) => answers.failed += 1,
-        }
+    pub(super) fn answered(&mut self, route: usize, answers: Answers) {
+        let Answers { applied, skipped, failed } = &mut self.routes[route];
+        *applied += answers.applied;
+        *skipped += answers.skipped;
+        *failed += answers.failed;
     }
 
-    /// A window that handlers worked on since `began`.
-    pub(super) fn handled(&mut self, halt: &Halt, decoded: &Decoded, began: Instant) {
-        let decoding = halt.decoding() * decoded.all / decoded.timed.max(1);
+    /// A window of which handlers, since `began`, have taken so many records.
+    pub(super) fn handled(&mut self, halt: &Halt, taken: usize, began: Instant) {
+        let timed = taken.div_ceil(DECODES_PER_SAMPLE).max(1);
+        let decoding = halt.decoding().mul_f64(taken as f64 / timed as f64);
         self.handling += began.elapsed().saturating_sub(decoding);
         self.decoding += decoding;
     }
@@ -136,6 +117,15 @@ impl Meter {
 }
 
 impl Answers {
+    #[inline]
+    pub(super) fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Ok(Outcome::Applied) => self.applied += 1,
+            Ok(Outcome::Skipped(_)) => self.skipped += 1,
+            Err(_) => self.failed += 1,
+        }
+    }
+
     fn emit(&self, entity: &str) {
         let counts = [("EntityApplied", self.applied), ("EntitySkipped", self.skipped), ("EntityFailed", self.failed)];
         for (name, records) in counts.into_iter().filter(|(_, records)| *records > 0) {

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::{
     BatchReport, Cause, DispatchError, Shared, Unfinished,
-    meter::{Decoded, Meter},
+    meter::{Answers, Meter},
     pace::Limits,
     spans,
     window::{Lot, Slot, Window},
@@ -121,27 +121,30 @@ impl<'r> Run<'r> {
         let began = Instant::now();
         within(self.limits.cutoff.instant(), join_all(work)).await;
         self.shared.pace.observe(halt.slowest());
-        let decoded = self.collect();
-        self.meter.handled(&halt, &decoded, began);
+        let taken = self.collect();
+        self.meter.handled(&halt, taken, began);
     }
 
-    fn collect(&mut self) -> Decoded {
-        let mut decoded = Decoded::default();
+    /// Takes over the answers; gives how many records were taken by handlers.
+    fn collect(&mut self) -> usize {
+        let mut taken = 0;
         for (route, lot) in (0_u8..).zip(&mut self.window.lots) {
-            for (at, entry) in lot.entries.drain(..).enumerate() {
-                decoded.entry(at, &entry.state);
+            let mut answers = Answers::default();
+            taken += lot.entries.len();
+            for entry in lot.entries.drain(..) {
                 let slot = &mut self.window.slots[entry.index as usize];
                 match entry.state {
                     State::Settled(verdict) => {
-                        self.meter.answered(route.into(), &verdict);
+                        answers.count(&verdict);
                         slot.answer(route, verdict);
                     }
                     State::Taken(_) => slot.unanswered = Some(route),
-                    State::Waiting => {}
+                    State::Waiting => taken -= 1,
                 }
             }
+            self.meter.answered(route.into(), answers);
         }
-        decoded
+        taken
     }
 
     /// Counts what is done with, buries what was rejected, and keeps what was held back for the next window.

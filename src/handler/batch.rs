@@ -64,7 +64,7 @@ pub(crate) struct Halt {
 }
 
 /// The decoding of one record in so many is timed: a look at the clock costs as much as decoding a small record.
-pub(crate) const DECODES_PER_SAMPLE: usize = 16;
+pub(crate) const DECODES_PER_SAMPLE: usize = 64;
 
 impl Halt {
     pub(crate) fn new(admission: Deadline, buries_rejects: bool) -> Self {

@@ -6,22 +6,23 @@ use std::{
 };
 
 use tracing::{Level, Subscriber};
-use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// Sets up JSON logs on standard output, unless the program has a `tracing` subscriber already.
 ///
-/// `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL`, chooses the level (default `info`). Request ids stand in each line's
+/// `RUST_LOG`, else `AWS_LAMBDA_LOG_LEVEL`, chooses the level (default `info`), also by target (`info,anabranch=debug`).
+/// Request ids stand in each line's
 /// span. Neither items nor keys are logged, below `trace`: nor are the messages of panics, which may quote them. A panic
 /// is a line with its place, and with its text if that is a literal in the code; `RUST_BACKTRACE=1` adds the way there.
 pub fn init() {
-    let logs = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_env_filter(filter());
     // Lambda adds no time of its own to JSON logs, so ours stays.
-    if logs.try_init().is_ok() {
+    if tracing_subscriber::registry().with(filter()).with(lines()).try_init().is_ok() {
         panic::set_hook(Box::new(panicked));
     }
 }
@@ -54,13 +55,20 @@ pub fn init() {
 /// }
 /// ```
 pub fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
-    let lines = tracing_subscriber::fmt::layer().json();
-    lines.flatten_event(true).with_current_span(true).with_span_list(false).with_filter(filter())
+    lines().with_filter(filter())
 }
 
-fn filter() -> EnvFilter {
+fn lines<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
+    tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false)
+}
+
+/// By level and target only: a filter by what spans hold takes regular expressions, half a megabyte of them.
+fn filter() -> Targets {
     let level = std::env::var("RUST_LOG").or_else(|_| std::env::var("AWS_LAMBDA_LOG_LEVEL"));
-    EnvFilter::try_new(level.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"))
+    // Lambda knows a level above all of ours.
+    let level = level.map(|level| if level.eq_ignore_ascii_case("fatal") { "error".to_owned() } else { level });
+    let chosen = level.ok().and_then(|level| level.parse().ok());
+    chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
 fn panicked(panic: &PanicHookInfo<'_>) {
