@@ -34,9 +34,14 @@ pub fn defaults() -> ConfigLoader {
         .http_client(super::http::shared())
 }
 
-/// [`defaults`], loaded from the environment.
+/// [`defaults`], loaded from the environment: once for a runtime, and then shared, credentials included.
 pub async fn load() -> SdkConfig {
-    defaults().load().await
+    if let Some(config) = super::http::config() {
+        return config;
+    }
+    let config = defaults().load().await;
+    super::http::keep(&config);
+    config
 }
 
 pub(crate) fn behavior() -> BehaviorVersion {

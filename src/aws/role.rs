@@ -58,8 +58,17 @@ impl fmt::Debug for Role {
 }
 
 /// [`defaults`](super::defaults), loaded from the environment, for another region and another role if they are given.
+///
+/// Without a role it is what [`load`](super::load) has loaded, in that region.
 pub async fn load_as(region: Option<String>, role: Option<&Role>) -> SdkConfig {
-    load_from(super::defaults, region, role).await
+    if role.is_some() {
+        return load_from(super::defaults, region, role).await;
+    }
+    let config = super::load().await;
+    match region {
+        Some(region) => config.into_builder().region(Region::new(region)).build(),
+        None => config,
+    }
 }
 
 async fn load_from(defaults: impl Fn() -> ConfigLoader, region: Option<String>, role: Option<&Role>) -> SdkConfig {

@@ -9,6 +9,7 @@ mod roots;
 
 use std::sync::{Mutex, PoisonError};
 
+use aws_config::SdkConfig;
 use aws_smithy_http_client::{
     Connector,
     proxy::ProxyConfig,
@@ -27,21 +28,41 @@ use count::Counting;
 use roots::Roots;
 use tokio::runtime::{Handle, Id};
 
-/// Kept connections belong to the runtime that drives them, so the client is shared within one runtime only.
-static PRESENT: Mutex<Option<(Id, SharedHttpClient)>> = Mutex::new(None);
+/// Kept connections belong to the runtime that drives them, so what is shared is shared within one runtime only.
+static PRESENT: Mutex<Option<Present>> = Mutex::new(None);
 
-/// The client of the present runtime; one of its own where there is none.
-pub(crate) fn shared() -> SharedHttpClient {
-    let Ok(runtime) = Handle::try_current() else { return SharedHttpClient::new(Shared::default()) };
+struct Present {
+    runtime: Id,
+    client: SharedHttpClient,
+    config: Option<SdkConfig>,
+}
+
+/// Looks at what the present runtime shares; none where there is no runtime.
+fn present<R>(look: impl FnOnce(&mut Present) -> R) -> Option<R> {
+    let runtime = Handle::try_current().ok()?.id();
     let mut present = PRESENT.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*present {
-        Some((id, client)) if *id == runtime.id() => client.clone(),
-        _ => {
+    match present.as_mut().filter(|present| present.runtime == runtime) {
+        Some(present) => Some(look(present)),
+        None => {
             let client = SharedHttpClient::new(Shared::default());
-            *present = Some((runtime.id(), client.clone()));
-            client
+            Some(look(present.insert(Present { runtime, client, config: None })))
         }
     }
+}
+
+/// The client of the present runtime; one of its own where there is none.
+pub(super) fn shared() -> SharedHttpClient {
+    present(|present| present.client.clone()).unwrap_or_else(|| SharedHttpClient::new(Shared::default()))
+}
+
+/// The configuration of the present runtime, if it has been loaded.
+pub(super) fn config() -> Option<SdkConfig> {
+    present(|present| present.config.clone()).flatten()
+}
+
+/// Keeps a configuration for others to use.
+pub(super) fn keep(config: &SdkConfig) {
+    present(|present| present.config = Some(config.clone()));
 }
 
 /// Connectors by their timeouts: one, unless somebody has changed [`defaults`](super::defaults).
