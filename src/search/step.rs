@@ -76,13 +76,14 @@ impl Parts {
     }
 }
 
-/// The changes of one document, in order. Never empty.
+/// The changes of one document, in the order of their versions. Never empty.
 pub(super) struct Changes {
     pub(super) steps: Vec<Step>,
 }
 
 impl Changes {
-    /// Gathers what concerns the same document; documents come in the order in which they first appear.
+    /// Gathers what concerns the same document, by version: a duplicate may come behind what is later. Documents come in
+    /// the order in which they first appear.
     pub(super) fn by_document(steps: Vec<Step>) -> Vec<Self> {
         let mut places: HashMap<DocumentId, usize> = HashMap::new();
         let mut changes: Vec<Self> = Vec::new();
@@ -93,6 +94,7 @@ impl Changes {
                 None => changes.push(Self { steps: vec![step] }),
             }
         }
+        changes.iter_mut().for_each(|changes| changes.steps.sort_by(|a, b| a.version.cmp(&b.version)));
         changes
     }
 

@@ -227,6 +227,17 @@ async fn one_bad_item(search: impl Fn(Arc<Memory>) -> Router<NewAndOldImages>) -
 }
 
 #[tokio::test]
+async fn a_duplicate_behind_a_later_change_is_not_the_last_word() {
+    let records = [record(0, &put(0, 1), None), record(1, &put(0, 2), Some(1)), record(0, &put(0, 1), None)];
+    let batch = serde_json::json!({ "Records": records }).to_string();
+    let server = Arc::new(Memory::new("search"));
+    let router = Router::<NewAndOldImages>::new().every(Search::new(server.clone(), "rows", all_attributes));
+    let report = Dispatcher::new(router).dispatch(batch, &Context::default()).await.expect("a stream event");
+    assert_eq!(report.applied, 3);
+    assert_eq!(server.documents()[0].1["value"], 2);
+}
+
+#[tokio::test]
 async fn items_that_make_no_document_are_rejected_with_the_reason() {
     let by_shape = |server| {
         let shape = |row: &Row| {
