@@ -1,5 +1,7 @@
 //! Exports, read from stores in memory and folders and through the dispatcher; items, written to them.
 
+#[cfg(feature = "dynamodb")]
+mod backfill;
 mod bridge;
 mod damage;
 mod files;

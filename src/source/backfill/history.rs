@@ -16,6 +16,14 @@ pub trait History: Send + Sync {
     /// A place that this history did not make is an error, and so is whatever keeps a portion from being read: nothing
     /// behind the last portion counts as read.
     fn open(&self, place: &Self::Place, deadline: Deadline) -> BoxStream<'_, Result<Portion<Self::Place>, BoxError>>;
+
+    /// Segments of a stage are begun when all of the stages before are done with; unless said otherwise, there is only one.
+    ///
+    /// For histories that tell of an item more than once, such as exports in a row: what is told first must not overtake
+    /// what takes it back. [`Backfill::run`](super::Backfill::run) keeps to it; whoever drives slices otherwise has to.
+    fn stage(&self, _place: &Self::Place) -> usize {
+        0
+    }
 }
 
 /// Rows that were read together, as the payload of an event: rows of a snapshot are

@@ -61,7 +61,7 @@ impl<H: History> Backfill<H> {
         Job { name, segments: open.len() as u32, open, done: Counts::default() }
     }
 
-    /// Runs a job to its end, `workers` segments at a time in random order; `observe` sees it after every portion.
+    /// Runs a job to its end, `workers` segments of a [stage](History::stage) at a time in random order; `observe` sees it after every portion.
     ///
     /// Dropping the future stops at once; the job stands where `observe` saw it last, and goes on from there when it is run again. Each
     /// worker repeats one portion at most.
@@ -75,13 +75,18 @@ impl<H: History> Backfill<H> {
         mut observe: impl FnMut(&Job<H::Place>),
     ) -> Result<(), BackfillError> {
         let (moved, mut moves) = mpsc::unbounded_channel();
-        let mut segments: Vec<_> = job.open.iter().map(|(segment, cursor)| (*segment, cursor.clone())).collect();
-        segments.sort_by_key(|(segment, _)| scattered(*segment));
-        let work =
-            stream::iter(segments.into_iter().map(Ok)).try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
-                let moved = moved.clone();
-                self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
-            });
+        let stages = self.stages(job);
+        let work = async {
+            for stage in stages {
+                let segments = stream::iter(stage.into_iter().map(Ok));
+                let done = segments.try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
+                    let moved = moved.clone();
+                    self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
+                });
+                done.await?;
+            }
+            Ok(())
+        };
         let mut work = pin!(work);
         let ended = loop {
             match select(pin!(moves.recv()), work.as_mut()).await {
@@ -99,6 +104,18 @@ impl<H: History> Backfill<H> {
             observe(job);
         }
         ended
+    }
+
+    /// What is left, stage by stage; within one in an order that is all but random.
+    fn stages(&self, job: &Job<H::Place>) -> Vec<Vec<(u32, SliceCursor<H::Place>)>> {
+        let mut stages = BTreeMap::<_, Vec<_>>::new();
+        for (segment, cursor) in &job.open {
+            stages.entry(self.history().stage(&cursor.place)).or_default().push((*segment, cursor.clone()));
+        }
+        for segments in stages.values_mut() {
+            segments.sort_by_key(|(segment, _)| scattered(*segment));
+        }
+        stages.into_values().collect()
     }
 
     /// Runs one segment to its end, slice after slice.

@@ -66,6 +66,25 @@ impl Bridge {
         Ok(Self { exports })
     }
 
+    /// As far as these exports reach: the newest full one and the incremental ones since, or, where none is full, the incremental
+    /// ones from the first to the last.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn newest(exports: impl IntoIterator<Item = Export>) -> Result<Self, ExportError> {
+        let exports: Vec<_> = exports.into_iter().collect();
+        of_one_table(&exports)?;
+        let kinds = || exports.iter().map(Export::kind);
+        let (Some(since), Some(until)) = (kinds().map(Kind::from).min(), kinds().map(Kind::until).max()) else {
+            return Err(ExportError::NoBridge);
+        };
+        let (full, incremental): (Vec<_>, Vec<_>) = exports.into_iter().partition(is_full);
+        match full.into_iter().max_by_key(|export| export.kind().until()) {
+            Some(full) => Self::from_full(full, incremental, until),
+            None => Self::new(incremental, since, until),
+        }
+    }
+
     /// The exports in the order in which they are read.
     pub fn exports(&self) -> &[Export] {
         &self.exports

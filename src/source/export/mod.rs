@@ -5,6 +5,8 @@ mod bridge;
 mod cursor;
 mod error;
 mod file;
+#[cfg(feature = "dynamodb")]
+mod history;
 mod line;
 mod manifest;
 mod open;
@@ -13,5 +15,7 @@ pub use batches::{Batches, DEFAULT_BATCH_BYTES, DEFAULT_BATCH_RECORDS, DEFAULT_C
 pub use bridge::Bridge;
 pub use cursor::{Counters, Cursor};
 pub use error::{ExportError, LineReason};
+#[cfg(feature = "dynamodb")]
+pub use history::{ExportHistory, FilePlace};
 pub use manifest::Kind;
 pub use open::Export;

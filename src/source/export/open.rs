@@ -14,6 +14,8 @@ use super::{
 
 const SUMMARY: &str = "manifest-summary.json";
 const FILES: &str = "manifest-files.json";
+/// The folder of all exports, below the prefix that DynamoDB was asked to write to.
+const USUAL: &str = "AWSDynamoDB";
 /// What the checksum of a manifest is called, for its name with and without `.json`.
 const CHECKSUMS: [&str; 2] = ["md5", "checksum"];
 /// Exports that are looked for at the same time.
@@ -71,6 +73,27 @@ impl Export {
         found.try_filter_map(async |export| Ok(export)).try_collect().await
     }
 
+    /// Opens what a person points at: the export whose folder it is, or all finished exports under it, or those in its folder
+    /// `AWSDynamoDB`, which is where DynamoDB puts them.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`all`](Self::all); [`ExportError::NoExport`] if there is none in any of these places.
+    pub async fn find(store: Arc<dyn ObjectStore>, place: impl Into<Path>) -> Result<Vec<Self>, ExportError> {
+        let place = place.into();
+        let nothing = match Self::open(Arc::clone(&store), place.clone()).await {
+            Ok(export) => return Ok(vec![export]),
+            Err(error @ ExportError::NoExport { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        for prefix in [place.clone(), child(&place, USUAL)] {
+            let found = Self::all(Arc::clone(&store), prefix).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(nothing)
+    }
+
     /// The ARN of the export.
     pub fn arn(&self) -> &str {
         &self.0.summary.export_arn
@@ -84,6 +107,11 @@ impl Export {
     /// The ARN of the table.
     pub fn table_arn(&self) -> &str {
         &self.0.summary.table_arn
+    }
+
+    /// The name of the table.
+    pub fn table_name(&self) -> &str {
+        self.table_arn().rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether it holds the table or what has changed in it, and of when.
