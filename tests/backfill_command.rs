@@ -12,7 +12,13 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
 };
-use serde_json::Value;
+use object_store::local::LocalFileSystem;
+use serde_json::{Value, json};
+use support::Made;
+
+#[path = "support/export.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part of the support code")]
+mod support;
 
 const ROWS: usize = 600;
 
@@ -46,14 +52,19 @@ fn command(embedded: &Embedded, checkpoint: &Path, more: &[&str]) -> Command {
     command
         .args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER_REPLICA, "--json", "--checkpoint"])
         .arg(checkpoint)
-        .args(more)
+        .args(more);
+    connected(&mut command, embedded);
+    command
+}
+
+fn connected(command: &mut Command, embedded: &Embedded) {
+    command
         .env("AWS_ENDPOINT_URL", embedded.endpoint())
         .env("AWS_REGION", "local")
         .env("AWS_ACCESS_KEY_ID", "embedded")
         .env("AWS_SECRET_ACCESS_KEY", "embedded")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    command
 }
 
 async fn output(mut command: Command) -> Output {
@@ -141,5 +152,132 @@ async fn a_plan_is_printed_and_nothing_is_done() {
     })
     .await;
     assert!(!missing.status.success());
+    embedded.stop().await.expect("it stops");
+}
+
+/// A row as a line of a full export.
+fn exported(n: usize) -> String {
+    let item: serde_json::Map<_, _> =
+        row(n).into_iter().map(|(name, value)| (name, json!({"S": value.as_s().expect("a text")}))).collect();
+    json!({ "Item": item }).to_string()
+}
+
+/// A deletion as a line of an incremental export.
+fn deleted(n: usize) -> String {
+    json!({"Metadata": {"WriteTimestampMicros": {"N": "1"}}, "Keys": {"PK": {"S": format!("USER#{n}")}, "SK": {"S": "PROFILE"}}})
+        .to_string()
+}
+
+/// A full export of all rows, and an incremental one in which those from `from` on are deleted, below a folder.
+async fn exports(folder: &Path, from: usize) {
+    let store = LocalFileSystem::new_with_prefix(folder).expect("a folder");
+    let rows = (0..6).map(|file| (0..ROWS).filter(|n| n % 6 == file).map(exported).collect()).collect();
+    Made::full("1-full", 1_000, rows).write(&store, "backup").await;
+    let gone = vec![(from..ROWS).map(deleted).collect()];
+    Made::incremental("2-more", 1_000, 2_000, gone).write(&store, "backup").await;
+    let other = Made {
+        table: "arn:aws:dynamodb:eu-west-1:123456789012:table/Other".into(),
+        ..Made::full("3-other", 9_000, vec![])
+    };
+    other.write(&store, "backup").await;
+}
+
+async fn delete(client: &Client, table: &str, rows: impl Iterator<Item = usize>) {
+    for n in rows {
+        let mut delete = client.delete_item().table_name(table);
+        for (name, value) in row(n).into_iter().take(2) {
+            delete = delete.key(name, value);
+        }
+        delete.send().await.expect("it is deleted");
+    }
+}
+
+fn of_exports(embedded: &Embedded, folder: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    command.args(["backfill", "--to", PET_TRACKER_REPLICA, "--json", "--checkpoint"]).arg(folder.join("job.json"));
+    command.arg("--export").arg(folder.join("backup")).args(more);
+    connected(&mut command, embedded);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_are_read_with_their_deletions_killed_and_resumed() {
+    let embedded = filled().await;
+    let client = embedded.dynamodb();
+    delete(&client, PET_TRACKER, 500..ROWS).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 500).await;
+    let slowly = ["--table", PET_TRACKER, "--workers", "2", "--rows-per-second", "400"];
+    let mut begun = of_exports(&embedded, folder.path(), &slowly).spawn().expect("it starts");
+    let open = || {
+        let text = std::fs::read_to_string(folder.path().join("job.json")).unwrap_or_default();
+        let job: Value = serde_json::from_str(&text).unwrap_or_default();
+        job["open"].as_object().map(|open| (open.len(), open.values().any(|it| it["counts"]["records"] != 0)))
+    };
+    while open().is_none_or(|(open, any)| open == 7 && !any) {
+        assert!(begun.try_wait().expect("a process").is_none(), "it ended before it was killed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    begun.kill().expect("it is killed");
+    begun.wait().expect("it is gone");
+    assert!(open().is_some_and(|(open, _)| open > 0));
+
+    let mut resumed = slowly.to_vec();
+    resumed.push("--resume");
+    let ended = output(of_exports(&embedded, folder.path(), &resumed)).await;
+    let report = last_line(&ended);
+    assert!(ended.status.success() && report["ok"] == true, "{ended:?}");
+    assert_eq!(report["counts"]["records"], 700, "every row of the one, and every change of the other");
+    assert_eq!(rows(&client, PET_TRACKER_REPLICA).await, rows(&client, PET_TRACKER).await);
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tombstones_nothing_is_read_but_the_exports() {
+    let embedded = filled().await;
+    let client = embedded.dynamodb();
+    // Nobody may look: there is nothing left of the table.
+    client.delete_table().table_name(PET_TRACKER).send().await.expect("it is deleted");
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 590).await;
+    let more = ["--table", PET_TRACKER, "--tombstones", "7days"];
+    let ended = output(of_exports(&embedded, folder.path(), &more)).await;
+    assert!(ended.status.success(), "{ended:?}");
+    let mut pages = client.scan().table_name(PET_TRACKER_REPLICA).into_paginator().items().send();
+    let (mut living, mut tombstones) = (0, 0);
+    while let Some(row) = pages.next().await {
+        let dead = row.expect("a row").contains_key("anabranchDeleted");
+        (living, tombstones) = (living + usize::from(!dead), tombstones + usize::from(dead));
+    }
+    assert_eq!((living, tombstones), (590, 10));
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plan_of_exports_is_printed_and_what_cannot_be_is_refused() {
+    let embedded = filled().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 590).await;
+    let plan = output(of_exports(&embedded, folder.path(), &["--table", PET_TRACKER, "--dry-run"])).await;
+    let plan = &last_line(&plan)["plan"];
+    assert_eq!((&plan["table"], &plan["items"]), (&PET_TRACKER.into(), &610.into()), "{plan}");
+    assert_eq!((&plan["exports"][0]["id"], &plan["exports"][1]["files"]), (&"1-full".into(), &1.into()));
+    assert!(
+        plan["warnings"][0].as_str().expect("a text").contains("1970-01-01T00:33:20Z, more than 24 hours ago"),
+        "{plan}"
+    );
+    assert!(rows(&embedded.dynamodb(), PET_TRACKER_REPLICA).await.is_empty());
+    for (more, code, said) in [
+        (&["--dry-run"][..], 1, "versions of two tables do not compare"),
+        (&["--table", "Nobody"], 1, "none of these exports is of table Nobody"),
+        (&["--table", PET_TRACKER, "--rows-per-second", "0"], 1, "has to be more than 0"),
+        (&["--table", PET_TRACKER, "--export", "/nowhere"], 1, "there is no export in `nowhere`"),
+        (&["--rate", "5"], 2, "cannot be used with"),
+    ] {
+        let refused = output(of_exports(&embedded, folder.path(), more)).await;
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
     embedded.stop().await.expect("it stops");
 }

@@ -1,5 +1,7 @@
 //! What every AWS adapter shares: how clients are configured, and what their errors say.
 
+#[cfg(feature = "export-s3")]
+mod bucket;
 mod config;
 mod failure;
 mod http;
@@ -8,6 +10,8 @@ mod role;
 #[cfg(test)]
 pub(crate) mod double;
 
+#[cfg(feature = "export-s3")]
+pub use bucket::bucket;
 #[cfg(feature = "cli")]
 pub(crate) use config::{behavior, retries, timeouts};
 pub use config::{defaults, load};

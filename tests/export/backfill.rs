@@ -284,3 +284,16 @@ async fn exports_are_found_where_people_point_at() {
     let error = Export::find(store, "elsewhere").await.expect_err("nothing is there");
     assert!(matches!(&error, ExportError::NoExport { folder } if folder == "elsewhere"), "{error}");
 }
+
+#[test]
+fn records_are_handed_out_no_faster_than_they_may_be() {
+    paused(async {
+        let export = open(&Made::full("0160-a", 1_000, vec![rows(0, 1_000)])).await;
+        let history = export.history(["PK"]).portion_records(10).records_per_second(100.0);
+        let backfill = backfill(history, &Seen::default());
+        let (mut job, begun) = (backfill.job("job", backfill.history().places()), tokio::time::Instant::now());
+        backfill.run(&mut job, 1, |_| ()).await.expect("a good export");
+        let seconds = begun.elapsed().as_secs_f64();
+        assert!((9.5..10.5).contains(&seconds), "{seconds}");
+    });
+}

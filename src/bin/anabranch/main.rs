@@ -6,6 +6,7 @@ mod demo;
 mod dev;
 mod emulator;
 mod filter;
+mod location;
 mod mapping;
 
 use std::process::ExitCode;

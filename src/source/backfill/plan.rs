@@ -36,6 +36,8 @@ pub struct TableFacts {
     pub name: String,
     /// Its ARN.
     pub arn: Option<String>,
+    /// Its key attributes.
+    pub keys: Vec<String>,
     /// How many items it has, as of some hours ago.
     pub items: u64,
     /// How large it is in bytes, as of some hours ago.
@@ -79,6 +81,7 @@ impl TableFacts {
         Self {
             name: name.to_owned(),
             arn: table.table_arn.clone(),
+            keys: table.key_schema().iter().map(|key| key.attribute_name.clone()).collect(),
             items: count(table.item_count()),
             bytes: count(table.table_size_bytes()),
             provisioned: units
@@ -221,8 +224,12 @@ impl Plan {
         if self.seconds > RETENTION.as_secs_f64() {
             warnings.push(format!(
                 "it takes about {:.0} hours, longer than the 24 that a stream keeps its records: should the mapping fall behind or \
-                 be switched off meanwhile, changes are lost; backfill from an export instead, or raise the rate",
-                self.seconds / 3600.0
+                 be switched off meanwhile, changes are lost; raise the rate, or backfill from an export, which the 35 days of \
+                 point-in-time recovery can bring up to date: `aws dynamodb export-table-to-point-in-time --table-arn {} --s3-bucket \
+                 BUCKET`, and when it is complete, `anabranch backfill --export s3://BUCKET/AWSDynamoDB --table {} --to REPLICA`",
+                self.seconds / 3600.0,
+                table.arn.as_deref().unwrap_or("ARN"),
+                table.name,
             ));
         }
         match table.stream.as_deref() {
@@ -326,6 +333,7 @@ mod tests {
         TableFacts {
             name: "PetTracker".into(),
             arn: None,
+            keys: vec!["PK".into(), "SK".into()],
             items: 4_000_000,
             bytes: 8 << 30,
             provisioned: Some(1_000),
@@ -363,7 +371,9 @@ mod tests {
     #[test]
     fn what_outlasts_the_stream_is_warned_of() {
         let slow = Plan::of(&table(), Wish { rate: Some(10.0), ..Wish::default() }).unwrap();
-        assert!(slow.warnings[0].contains("export") && slow.to_string().contains("warning    it takes about 29 hours"));
+        assert!(slow.to_string().contains("warning    it takes about 29 hours"), "{slow}");
+        let route = "`anabranch backfill --export s3://BUCKET/AWSDynamoDB --table PetTracker --to REPLICA`";
+        assert!(slow.warnings[0].contains(route), "{slow}");
         let items = Plan::of(&table(), Wish { items_per_second: Some(40.0), ..Wish::default() }).unwrap();
         assert_eq!(items.seconds, 100_000.0);
         let off = Plan::of(&TableFacts { stream: None, ..table() }, Wish::default()).unwrap();

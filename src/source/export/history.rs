@@ -14,6 +14,7 @@ use super::{
 use crate::{
     handler::{BoxError, Deadline},
     record::wire::EventWriter,
+    scan::Bucket,
     source::backfill::{History, Portion},
 };
 
@@ -27,6 +28,7 @@ use crate::{
 pub struct ExportHistory {
     stages: Vec<Stage>,
     limits: Limits,
+    rate: Option<f64>,
 }
 
 /// One export of those that are read one after another.
@@ -70,13 +72,20 @@ impl ExportHistory {
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         let lines = |export: &Export| Arc::new(Lines::new(export.kind(), export.table_arn(), &keys));
         let stages = exports.iter().map(|export| Stage { export: export.clone(), lines: lines(export) }).collect();
-        Self { stages, limits: Limits { records: DEFAULT_BATCH_RECORDS, bytes: DEFAULT_BATCH_BYTES } }
+        Self { stages, limits: Limits { records: DEFAULT_BATCH_RECORDS, bytes: DEFAULT_BATCH_BYTES }, rate: None }
     }
 
     /// Says how many records a portion has at most, 1,000 by default; 0 counts as 1. It also ends with the record that brings it to 1 MiB.
     #[must_use]
     pub fn portion_records(mut self, records: usize) -> Self {
         self.limits.records = records.max(1);
+        self
+    }
+
+    /// How many records a second each worker may hand to the handlers: the whole by the number of workers. No limit by default.
+    #[must_use]
+    pub fn records_per_second(mut self, records: f64) -> Self {
+        self.rate = Some(records);
         self
     }
 
@@ -126,7 +135,14 @@ impl ExportHistory {
         };
         let mut task = JoinSet::new();
         task.spawn(reader.run());
-        Ok(Reading { place: place.clone(), items, events, ahead: None, _task: task })
+        Ok(Reading {
+            place: place.clone(),
+            items,
+            events,
+            ahead: None,
+            bucket: self.rate.map(Bucket::new),
+            _task: task,
+        })
     }
 }
 
@@ -177,6 +193,7 @@ struct Reading {
     items: u64,
     events: mpsc::Receiver<Result<Event, ExportError>>,
     ahead: Option<Event>,
+    bucket: Option<Bucket>,
     /// Ends when nobody wants its lines any more.
     _task: JoinSet<()>,
 }
@@ -184,11 +201,22 @@ struct Reading {
 impl Reading {
     /// The next portion; nothing if it does not come in time.
     async fn portion_until(&mut self, deadline: Deadline) -> Option<Result<Portion<FilePlace>, ExportError>> {
-        let portion = pin!(self.portion());
+        let portion = pin!(self.paced_portion());
         match deadline.instant() {
             Some(until) => timeout_at(until, portion).await.ok(),
             None => Some(portion.await),
         }
+    }
+
+    async fn paced_portion(&mut self) -> Result<Portion<FilePlace>, ExportError> {
+        if let Some(bucket) = &self.bucket {
+            bucket.ready().await;
+        }
+        let portion = self.portion().await?;
+        if let Some(bucket) = &mut self.bucket {
+            bucket.charge(portion.records as f64);
+        }
+        Ok(portion)
     }
 
     async fn portion(&mut self) -> Result<Portion<FilePlace>, ExportError> {

@@ -1,22 +1,24 @@
 //! `anabranch backfill`: what a table holds, into its replica, from this machine.
 
+mod exports;
 mod meter;
 mod store;
 
-use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
+use std::{fmt, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use anabranch::{
     aws,
     dispatch::Dispatcher,
     record::NewImage,
-    replica::{Replica, Sweep},
+    replica::{Replica, Sweep, Tombstones},
     router::Router,
-    scan::Cursor,
     sink::{dead_letter::JsonLines, table::DynamoDb},
-    source::backfill::{Backfill, Job, Plan, TableFacts, TableHistory, Wish},
+    source::backfill::{Backfill, Counts, History, Job, Plan, TableFacts, Wish},
 };
 use aws_sdk_dynamodb::Client;
+use exports::ExportPlan;
 use meter::Meter;
+use serde::Serialize;
 use store::Store;
 
 use crate::BoxError;
@@ -27,13 +29,21 @@ use crate::BoxError;
 /// may run while the stream is replicated. Switch the stream and its mapping on first: changes that nobody keeps cannot be
 /// brought later. Rows that were deleted meanwhile are taken back.
 ///
+/// With --export the rows come from DynamoDB's exports instead, in S3 or downloaded, which takes nothing of the table's read
+/// capacity: from the newest full export and the incremental ones since, deletions included. To fill a gap in the stream
+/// with incremental exports alone, give them a generation above the replica's: --generation 1.
+///
 /// Ctrl-C keeps where every segment stands in a file; --resume goes on from there and repeats a page of each worker at
 /// most. --dry-run only prints the plan, with its time and cost.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The table that is read
-    #[arg(long)]
-    table: String,
+    /// The table that is read; with --export the one that was exported, if there are exports of others beside it
+    #[arg(long, required_unless_present = "export")]
+    table: Option<String>,
+    /// Read exports in the format DYNAMODB_JSON instead of the table: one, or all under a folder or prefix; as often as needed
+    #[arg(long, value_name = "FOLDER|s3://BUCKET/PREFIX")]
+    #[arg(conflicts_with_all = ["segments", "rate", "consistent", "keep_expired"])]
+    export: Vec<String>,
     /// The replica that is written to: a table with the same keys
     #[arg(long, value_name = "TABLE")]
     to: String,
@@ -43,7 +53,7 @@ pub(crate) struct Args {
     /// A DynamoDB other than that of AWS, for both tables; credentials and region come from the environment
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
-    /// How many segments are read at the same time [default: 4]
+    /// How many segments, or files of an export, are read at the same time [default: 4]
     #[arg(long)]
     workers: Option<NonZeroU32>,
     /// How many segments the table is divided into [default: some for each worker]
@@ -61,6 +71,12 @@ pub(crate) struct Args {
     /// Bring rows that are expired as well
     #[arg(long)]
     keep_expired: bool,
+    /// The replica keeps tombstones, for so long, such as 7days; without, each row is looked up in the table again when it is written
+    #[arg(long, value_name = "TIME")]
+    tombstones: Option<humantime::Duration>,
+    /// Write as a later generation of the replica: above all that earlier ones have written
+    #[arg(long, default_value_t = 0)]
+    generation: u32,
     /// Where rows that the replica refuses go, a line each; without it they hold their segment up
     #[arg(long, value_name = "FILE")]
     dead_letters: Option<PathBuf>,
@@ -83,46 +99,78 @@ pub(crate) struct Args {
 /// # Errors
 /// The plan is refused, or a segment failed: the file says where all of them stand.
 pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
-    let (source, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
-    let (facts, history) = TableFacts::of(&source, &args.table).await?;
+    match &args.table {
+        Some(table) if args.export.is_empty() => of_table(&args, table).await,
+        _ => of_exports(&args).await,
+    }
+}
+
+async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
+    let (facts, history) = TableFacts::of(&args.client(None).await, table).await?;
     let plan = Plan::of(&facts, args.wish())?;
     args.print(&plan)?;
     if args.dry_run {
         return Ok(true);
     }
-    let history = plan.apply(history);
-    let replica = Replica::new(DynamoDb::new(target.clone(), &*args.to)).reread(DynamoDb::new(source, &*args.table));
+    let (history, workers) = (plan.apply(history), plan.workers as usize);
+    let places = history.places()?;
+    carry_out(args, table, history, places, Meter::new(facts.items, args.json), workers).await
+}
+
+async fn of_exports(args: &Args) -> Result<bool, BoxError> {
+    let (facts, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
+    let (plan, bridge) = ExportPlan::of(args).await?;
+    args.print(&plan)?;
+    if args.dry_run {
+        return Ok(true);
+    }
+    let (history, workers) = (plan.apply(bridge.history(facts.keys)), plan.workers as usize);
+    let (places, meter) = (history.places(), Meter::new(history.items(), args.json));
+    carry_out(args, &plan.table, history, places, meter, workers).await
+}
+
+/// Brings a history of a table to its replica.
+async fn carry_out<H: History>(
+    args: &Args,
+    table: &str,
+    history: H,
+    places: Vec<H::Place>,
+    meter: Meter,
+    workers: usize,
+) -> Result<bool, BoxError> {
+    let (source, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
+    let replica = args.replica(DynamoDb::new(target.clone(), &*args.to), DynamoDb::new(source, table));
     let dispatcher = args.dispatcher(Router::<NewImage>::new().every(replica.clone()))?;
-    let backfill = Backfill::new(history, dispatcher, format!("replica {}", args.to));
-    let store = Store::new(args.checkpoint.clone().unwrap_or_else(|| Store::usual(&args.table)));
+    let backfill = Backfill::new(history, dispatcher, format!("replica {}", args.to)).generation(args.generation);
+    let store = Store::new(args.checkpoint.clone().unwrap_or_else(|| Store::usual(table)));
     let mut job = match args.resume {
         true => store.load()?,
         false => {
             store.must_be_new()?;
-            backfill.job(format!("backfill of {}", args.table), backfill.history().places()?)
+            backfill.job(format!("backfill of {table}"), places)
         }
     };
-    let whole = drive(&backfill, &mut job, &plan, &store, args.meter(&facts)).await?;
+    let whole = drive(&backfill, &mut job, workers, &store, meter).await?;
     if !whole {
         eprintln!("stopped; go on with --resume: {} of {} segments are left", job.open.len(), job.segments);
         return Ok(false);
     }
     // A worker that was stopped may have left a row of an item that was deleted meanwhile.
-    let swept = if args.resume { sweep(&args, target, replica).await? } else { 0 };
+    let swept = if args.resume && args.tombstones.is_none() { sweep(args, target, replica).await? } else { 0 };
     store.remove()?;
-    args.report(&job, swept)?;
+    args.report(&job.counts(), swept)?;
     Ok(true)
 }
 
 /// Runs the job and keeps where it stands; whether it came to its end.
-async fn drive(
-    backfill: &Backfill<TableHistory>,
-    job: &mut Job<Cursor>,
-    plan: &Plan,
+async fn drive<H: History>(
+    backfill: &Backfill<H>,
+    job: &mut Job<H::Place>,
+    workers: usize,
     store: &Store,
     mut meter: Meter,
 ) -> Result<bool, BoxError> {
-    let (mut failed, workers) = (None, plan.workers as usize);
+    let mut failed = None;
     store.save(job)?;
     let work = backfill.run(job, workers, |job| {
         meter.show(job);
@@ -149,7 +197,7 @@ async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, Box
     let dispatcher = Dispatcher::new(Router::<NewImage>::new().every(Sweep::new(replica)));
     let sweep = Backfill::new(plan.apply(history), dispatcher, "sweep");
     let mut job = sweep.job(format!("sweep of {}", args.to), sweep.history().places()?);
-    let mut meter = args.meter(&facts);
+    let mut meter = Meter::new(facts.items, args.json);
     sweep.run(&mut job, plan.workers as usize, |job| meter.show(job)).await?;
     meter.end();
     Ok(job.counts().applied)
@@ -182,11 +230,15 @@ impl Args {
         })
     }
 
-    fn meter(&self, facts: &TableFacts) -> Meter {
-        Meter::new(facts.items, self.json)
+    fn replica(&self, target: DynamoDb, source: DynamoDb) -> Replica {
+        let replica = Replica::new(target).generation(self.generation);
+        match self.tombstones {
+            Some(keep) => replica.tombstones(Tombstones::keep(*keep)),
+            None => replica.reread(source),
+        }
     }
 
-    fn print(&self, plan: &Plan) -> Result<(), BoxError> {
+    fn print(&self, plan: &(impl Serialize + fmt::Display)) -> Result<(), BoxError> {
         match self.json {
             true => println!("{}", serde_json::json!({ "plan": plan })),
             false => print!("{plan}"),
@@ -194,8 +246,7 @@ impl Args {
         Ok(())
     }
 
-    fn report(&self, job: &Job<Cursor>, swept: u64) -> Result<(), BoxError> {
-        let counts = job.counts();
+    fn report(&self, counts: &Counts, swept: u64) -> Result<(), BoxError> {
         match self.json {
             true => println!("{}", serde_json::json!({ "counts": counts, "swept": swept, "ok": true })),
             false => println!("done       {counts}; {:.0} read units; {swept} rows taken back", counts.units),

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anabranch::{scan::Cursor, source::backfill::Job};
+use anabranch::source::backfill::Job;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// A file that is replaced as a whole, so that it is never half written.
 pub(super) struct Store {
@@ -38,12 +39,12 @@ impl Store {
         if self.path.exists() { Err(StoreError::Exists { path: self.path.clone() }) } else { Ok(()) }
     }
 
-    pub(super) fn load(&self) -> Result<Job<Cursor>, StoreError> {
+    pub(super) fn load<P: DeserializeOwned>(&self) -> Result<Job<P>, StoreError> {
         let text = fs::read(&self.path).map_err(|source| self.file(source))?;
         serde_json::from_slice(&text).map_err(|source| StoreError::Content { path: self.path.clone(), source })
     }
 
-    pub(super) fn save(&self, job: &Job<Cursor>) -> Result<(), StoreError> {
+    pub(super) fn save<P: Serialize>(&self, job: &Job<P>) -> Result<(), StoreError> {
         let text = serde_json::to_vec(job).map_err(|source| StoreError::Content { path: self.path.clone(), source })?;
         self.replace(&text).map_err(|source| self.file(source))
     }
@@ -71,7 +72,7 @@ impl Store {
 mod tests {
     use std::collections::BTreeMap;
 
-    use anabranch::source::backfill::Counts;
+    use anabranch::{scan::Cursor, source::backfill::Counts};
 
     use super::*;
 
@@ -80,13 +81,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::new(folder.path().join("new/job.json"));
         store.must_be_new().expect("nothing is there");
-        let job = Job { name: "job".into(), open: BTreeMap::new(), done: Counts::default(), segments: 3 };
+        let job = Job::<Cursor> { name: "job".into(), open: BTreeMap::new(), done: Counts::default(), segments: 3 };
         store.save(&job).expect("it is saved");
         assert!(matches!(store.must_be_new(), Err(StoreError::Exists { .. })));
         assert_eq!(store.load().expect("it is there"), job);
         fs::write(folder.path().join("new/job.json"), "{").expect("writable");
-        assert!(matches!(store.load(), Err(StoreError::Content { .. })));
+        assert!(matches!(store.load::<Cursor>(), Err(StoreError::Content { .. })));
         store.remove().expect("it is there");
-        assert!(matches!(store.load(), Err(StoreError::File { .. })));
+        assert!(matches!(store.load::<Cursor>(), Err(StoreError::File { .. })));
     }
 }

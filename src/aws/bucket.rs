@@ -1,0 +1,139 @@
+//! Buckets for `object_store`, configured as every other client is.
+
+use std::{
+    env,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use object_store::{
+    ClientOptions, CredentialProvider,
+    aws::{AmazonS3, AmazonS3Builder, AwsCredential},
+};
+use tokio::sync::Mutex;
+
+/// The address of S3, if it is not that of AWS; as every SDK reads it.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
+/// Nothing comes for so long: the request is tried again. A whole file may take as long as its reader.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Credentials are asked for again so long before they expire.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// A bucket for [exports](crate::source::export) and [files](crate::sink::file), with the region, the credentials (profiles, single
+/// sign-on and roles among them) and the endpoint of a configuration such as [`load`](super::load) makes.
+///
+/// `AWS_ENDPOINT_URL_S3` wins over the configuration's endpoint. A request ends when nothing has come for a minute.
+///
+/// # Errors
+/// Settings of which the store makes no client.
+pub fn bucket(config: &SdkConfig, name: &str) -> object_store::Result<AmazonS3> {
+    let options = ClientOptions::new().with_timeout_disabled().with_connect_timeout(CONNECT_TIMEOUT);
+    let mut builder =
+        AmazonS3Builder::new().with_bucket_name(name).with_client_options(options.with_read_timeout(READ_TIMEOUT));
+    if let Some(region) = config.region() {
+        builder = builder.with_region(region.as_ref());
+    }
+    if let Some(endpoint) = env::var(ENDPOINT).ok().or_else(|| config.endpoint_url().map(str::to_owned)) {
+        builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
+    }
+    builder = match config.credentials_provider() {
+        Some(provider) => builder.with_credentials(Arc::new(Credentials { provider, kept: Mutex::default() })),
+        None => builder.with_skip_signature(true),
+    };
+    builder.build()
+}
+
+/// The SDK's credentials, kept until they are about to expire.
+#[derive(Debug)]
+struct Credentials {
+    provider: SharedCredentialsProvider,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    credential: Arc<AwsCredential>,
+    expires: Option<SystemTime>,
+}
+
+impl Kept {
+    fn is_good(&self, now: SystemTime) -> bool {
+        self.expires.is_none_or(|expires| expires > now + EARLY)
+    }
+}
+
+impl Credentials {
+    async fn get(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_good(SystemTime::now())) {
+            return Ok(Arc::clone(&kept.credential));
+        }
+        let found = self.provider.provide_credentials().await;
+        let found = found.map_err(|source| object_store::Error::Generic { store: "S3", source: Box::new(source) })?;
+        let credential = Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        });
+        *kept = Some(Kept { credential: Arc::clone(&credential), expires: found.expiry() });
+        Ok(credential)
+    }
+}
+
+impl CredentialProvider for Credentials {
+    type Credential = AwsCredential;
+
+    fn get_credential<'this, 'call>(
+        &'this self,
+    ) -> Pin<Box<dyn Future<Output = object_store::Result<Arc<AwsCredential>>> + Send + 'call>>
+    where
+        'this: 'call,
+        Self: 'call,
+    {
+        Box::pin(self.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use aws_credential_types::{Credentials as Found, provider::future};
+
+    use super::*;
+
+    /// Hands out numbered credentials that expire after so many seconds.
+    #[derive(Debug)]
+    struct Numbered(AtomicU64, u64);
+
+    impl ProvideCredentials for Numbered {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let number = self.0.fetch_add(1, Ordering::Relaxed).to_string();
+            let expires = SystemTime::now() + Duration::from_secs(self.1);
+            future::ProvideCredentials::ready(Ok(Found::new(number, "secret", None, Some(expires), "test")))
+        }
+    }
+
+    async fn asked_twice(seconds: u64) -> [String; 2] {
+        let provider = SharedCredentialsProvider::new(Numbered(AtomicU64::new(0), seconds));
+        let credentials = Credentials { provider, kept: Mutex::default() };
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            asked.push(credentials.get_credential().await.unwrap().key_id.clone());
+        }
+        asked.try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn credentials_are_kept_until_they_are_about_to_expire() {
+        assert_eq!(asked_twice(3_600).await, ["0", "0"]);
+        assert_eq!(asked_twice(200).await, ["0", "1"]);
+    }
+}
