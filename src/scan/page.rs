@@ -43,6 +43,11 @@ impl Page {
         self.body.len()
     }
 
+    /// How many items it stands for: [`len`](Self::len), unless they were [only counted](super::Read::count_only).
+    pub fn count(&self) -> u64 {
+        self.body.count()
+    }
+
     /// Whether it has no items.
     pub fn is_empty(&self) -> bool {
         self.body.is_empty()

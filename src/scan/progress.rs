@@ -8,7 +8,7 @@ use super::Page;
 pub struct Progress {
     /// Pages.
     pub pages: u64,
-    /// Items that passed the filter.
+    /// Items that passed the filter: handed out, or counted.
     pub items: u64,
     /// Items that were read and paid for.
     pub scanned: u64,
@@ -29,7 +29,7 @@ pub struct Progress {
 impl Progress {
     pub(super) fn count(&mut self, page: &Page) {
         self.pages += 1;
-        self.items += page.len() as u64;
+        self.items += page.count();
         self.scanned += page.scanned();
         self.units += page.units().unwrap_or_default();
         self.bytes += page.bytes() as u64;

@@ -52,6 +52,7 @@ pub(super) struct Settings {
     values: HashMap<String, AttributeValue>,
     no_value: Option<String>,
     consistent: bool,
+    count_only: bool,
     segments: u32,
     resumed: Option<Vec<Cursor>>,
     pub(super) limit: Option<u32>,
@@ -114,6 +115,7 @@ impl<K> Read<K> {
             values: HashMap::new(),
             no_value: None,
             consistent: false,
+            count_only: false,
             segments: 1,
             resumed: None,
             limit: None,
@@ -179,6 +181,20 @@ impl<K> Read<K> {
             Ok(value) => drop(self.settings.values.insert(name, value)),
             Err(_) => self.settings.no_value = Some(name),
         }
+        self
+    }
+
+    /// The same for a value that is one of DynamoDB's already: binary, a set, a number with more digits than Rust's have.
+    pub fn attribute_value(mut self, name: impl Into<String>, value: AttributeValue) -> Self {
+        self.settings.values.insert(name.into(), value);
+        self
+    }
+
+    /// Counts the items and leaves them where they are: pages are empty, and their [count](super::Page::count) is not.
+    ///
+    /// It costs as much as reading them. Not to be had of [projections](Self::project) and [`take`](Self::take).
+    pub fn count_only(mut self) -> Self {
+        self.settings.count_only = true;
         self
     }
 
@@ -320,6 +336,17 @@ impl Settings {
         if self.limit.is_some_and(|limit| limit == 0 || i32::try_from(limit).is_err()) {
             return refuse("the page limit", u64::from(self.limit.unwrap_or_default()), "from 1 to 2,147,483,647");
         }
+        if self.count_only && self.take.is_some() {
+            return refuse(
+                "the number of items to take",
+                self.take.unwrap_or_default(),
+                "left out when items are only counted",
+            );
+        }
+        if self.count_only && !self.projection.is_empty() {
+            let paths = self.projection.len() as u64;
+            return refuse("the number of projected paths", paths, "0 when items are only counted");
+        }
         match &self.no_value {
             Some(name) => Err(ScanError::Value { name: name.clone() }),
             None => Ok(()),
@@ -365,6 +392,7 @@ impl Settings {
             names: names.into_map(),
             values: Some(values).filter(|values: &HashMap<_, _>| !values.is_empty()),
             consistent: self.consistent,
+            count_only: self.count_only,
         })
     }
 

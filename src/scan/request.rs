@@ -5,7 +5,7 @@ use std::{collections::HashMap, error::Error};
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    types::{AttributeValue, ReturnConsumedCapacity},
+    types::{AttributeValue, ReturnConsumedCapacity, Select},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::Bytes;
@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) names: Option<HashMap<String, String>>,
     pub(super) values: Option<HashMap<String, AttributeValue>>,
     pub(super) consistent: bool,
+    /// Whether the items stay where they are.
+    pub(super) count_only: bool,
 }
 
 /// What one call came to.
@@ -55,6 +57,7 @@ impl Request {
         let scan = scan.set_segment(divided.then_some(cursor.segment as i32));
         let scan = scan.set_total_segments(divided.then_some(cursor.segments as i32));
         let scan = scan.set_exclusive_start_key(start_key(cursor)).set_limit(limit).consistent_read(self.consistent);
+        let scan = scan.set_select(self.count_only.then_some(Select::Count));
         let scan = scan.return_consumed_capacity(ReturnConsumedCapacity::Total);
         done(scan.customize().interceptor(answer.clone()).send().await)
     }
@@ -73,6 +76,7 @@ impl Request {
         let query = query.set_expression_attribute_names(self.names.clone());
         let query = query.set_expression_attribute_values(self.values.clone());
         let query = query.set_exclusive_start_key(start_key(cursor)).set_limit(limit).consistent_read(self.consistent);
+        let query = query.set_select(self.count_only.then_some(Select::Count));
         let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
         done(query.customize().interceptor(answer.clone()).send().await)
     }

@@ -72,7 +72,7 @@ impl Reader {
             Ok(body) => body,
             Err(failure) => return self.refused(ScanError::of(failure, &place.cursor, 0)).map(|()| None),
         };
-        let split = PageBody::split(body);
+        let split = if self.request.count_only { PageBody::counted(body) } else { PageBody::split(body) };
         self.pacer.end_page(split.as_ref().ok().and_then(PageBody::units), sent.throttled);
         let body = split.map_err(|source| ScanError::Page { cursor: place.boxed(), source })?;
         let (latency, throttled) = (begin.elapsed(), sent.throttled);

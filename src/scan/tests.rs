@@ -279,6 +279,8 @@ async fn what_cannot_be_is_refused_before_any_request() {
         (scan().segments(1_000_001), "the number of segments is 1000001"),
         (scan().workers(0), "the number of workers is 0"),
         (scan().page_limit(0), "the page limit is 0"),
+        (scan().count_only().take(5), "the number of items to take is 5, and has to be left out"),
+        (scan().count_only().project(["name"]), "the number of projected paths is 1, and has to be 0"),
         (scan().value(":v", HashMap::from([((1, 2), 3)])), "the value of `:v`"),
         (scan().resume(other), "the table of the cursor is Owners, of this scan Pets"),
         (scan().resume(segments), "the number of segments of the cursor is 4, of this scan 1"),
@@ -323,6 +325,33 @@ async fn the_request_says_what_was_asked_for() {
     assert_eq!(request["ProjectionExpression"], "#n0, #n1");
     assert_eq!((&request["ScanIndexForward"], &request["ConsistentRead"]), (&json!(false), &json!(true)));
     assert!(request.get("Segment").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_may_be_counted_where_they_are() {
+    let (client, requests) = played(0, |_, request, (status, mut page)| {
+        if request["Select"] == "COUNT" {
+            page.as_object_mut().unwrap().remove("Items");
+        }
+        (status, page)
+    })
+    .await;
+    let mut pages = Scan::new(&client, "Pets").segments(4).count_only().pages();
+    let mut counted = 0;
+    while let Some(page) = pages.try_next().await.unwrap() {
+        assert!(page.is_empty());
+        counted += page.count();
+    }
+    assert_eq!((counted, pages.progress().items, pages.checkpoint().is_done()), (100, 100, true));
+    assert!(requests.lock().unwrap().iter().all(|request| request["Select"] == "COUNT"));
+    let values =
+        Query::new(&client, "Pets", "id = :id").attribute_value(":id", serde_dynamo::AttributeValue::N("1.50".into()));
+    values.count_only().pages().next().await.unwrap().unwrap();
+    let request = requests.lock().unwrap().last().unwrap().clone();
+    assert_eq!(
+        (&request["Select"], &request["ExpressionAttributeValues"]),
+        (&json!("COUNT"), &json!({":id": {"N": "1.50"}}))
+    );
 }
 
 #[tokio::test(start_paused = true)]

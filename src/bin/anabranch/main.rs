@@ -5,9 +5,15 @@ mod check;
 mod demo;
 mod dev;
 mod emulator;
+mod export;
 mod filter;
+mod interrupt;
+mod kept;
 mod location;
 mod mapping;
+mod meter;
+mod reading;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -25,8 +31,10 @@ enum Command {
     Demo(demo::Args),
     Dev(Box<dev::Args>),
     Emulator(emulator::Args),
+    Export(Box<export::Args>),
     Filter(filter::Args),
     Mapping(mapping::Args),
+    Scan(Box<scan::Args>),
 }
 
 #[tokio::main]
@@ -38,6 +46,8 @@ async fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).await,
         Command::Dev(args) => dev::run(*args).await,
         Command::Emulator(args) => emulator::run(args).await.map(|()| true),
+        Command::Export(args) => export::run(*args).await,
+        Command::Scan(args) => scan::run(*args).await,
         Command::Mapping(args) => mapping::run(&args).map(|()| true),
     };
     match done {

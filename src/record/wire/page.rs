@@ -37,6 +37,8 @@ use super::{
 pub struct PageBody {
     body: Bytes,
     items: Vec<Span>,
+    /// Of a page without items the number of those that it stands for.
+    count: Option<u64>,
     scanned: u64,
     last_key: Span,
     units: Option<f64>,
@@ -84,22 +86,44 @@ impl PageBody {
     /// # Errors
     /// A body that is no page, broken outside of its items' values, or whose `Count` does not count its items.
     pub fn split(body: Bytes) -> Result<Self> {
+        let (page, count) = Self::read(body)?;
+        match count {
+            Some(count) if count != page.items.len() as u64 => Err(PageError::Count { count, found: page.items.len() }),
+            _ => Ok(page),
+        }
+    }
+
+    /// Reads a page of a request that asked for no items, but how many there are (`Select` is `COUNT`).
+    ///
+    /// # Errors
+    /// A body that is no page, says nothing of a count, or has items.
+    pub fn counted(body: Bytes) -> Result<Self> {
+        let (page, count) = Self::read(body)?;
+        match count {
+            Some(_) if page.items.is_empty() => Ok(Self { count, ..page }),
+            _ => Err(PageError::Count { count: count.unwrap_or_default(), found: page.items.len() }),
+        }
+    }
+
+    fn read(body: Bytes) -> Result<(Self, Option<u64>)> {
         if u32::try_from(body.len()).is_err() {
             return Err(PageError::TooLarge { bytes: body.len() });
         }
         let mut page = Reader::new(&body);
         page.read()?;
         let Reader { items, count, scanned, last_key, units, .. } = page;
-        if count.is_some_and(|count| count != items.len() as u64) {
-            return Err(PageError::Count { count: count.unwrap_or_default(), found: items.len() });
-        }
         let scanned = scanned.unwrap_or(items.len() as u64);
-        Ok(Self { items, scanned, last_key, units, body })
+        Ok((Self { items, count: None, scanned, last_key, units, body }, count))
     }
 
     /// How many items it has: those that passed the filter.
     pub fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// How many items it stands for: those that it has, or those that were [only counted](Self::counted).
+    pub fn count(&self) -> u64 {
+        self.count.unwrap_or(self.items.len() as u64)
     }
 
     /// Whether it has no items, which is not the end of a scan.
@@ -308,6 +332,22 @@ mod tests {
             assert_eq!(page.last_key().unwrap().attribute("a").unwrap().as_deref(), Some("k"));
             assert_eq!(page.items().count(), 2);
             assert!(page.item(2).is_none());
+        }
+    }
+
+    #[test]
+    fn a_page_may_count_items_that_it_does_not_have() {
+        let counted = |body: &str| PageBody::counted(Bytes::copy_from_slice(body.as_bytes()));
+        let page = counted(r#"{"Count":3,"ScannedCount":9,"LastEvaluatedKey":{"a":{"S":"k"}}}"#).unwrap();
+        assert_eq!((page.count(), page.len(), page.scanned(), page.last_key().is_some()), (3, 0, 9, true));
+        assert_eq!(split(r#"{"Items":[{"a":{"S":"x"}}],"Count":1}"#).unwrap().count(), 1);
+        assert_eq!(
+            split(r#"{"Count":3}"#).unwrap_err(),
+            PageError::Count { count: 3, found: 0 },
+            "items were asked for"
+        );
+        for body in [r#"{"ScannedCount":9}"#, r#"{"Items":[{"a":{"S":"x"}}],"Count":1}"#] {
+            assert!(matches!(counted(body), Err(PageError::Count { .. })), "{body}");
         }
     }
 

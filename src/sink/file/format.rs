@@ -1,5 +1,7 @@
 //! Items as lines of text.
 
+use std::fmt;
+
 use super::{
     csv::{Csv, CsvLines},
     plain,
@@ -22,46 +24,68 @@ pub enum Format {
     DynamoDbJson,
 }
 
-/// Writes lines, one at a time.
-pub(super) enum Lines {
+/// Makes lines of items, one at a time and wherever they go; [`ItemFile`](super::ItemFile) makes files of them.
+///
+/// ```
+/// use anabranch::sink::file::{Format, Lines};
+///
+/// let mut lines = Lines::new(&Format::JsonLines);
+/// let line = lines.line(br#"{"name":{"S":"Mia"},"weightKg":{"N":"4.25"}}"#);
+/// assert_eq!(line, Some(&b"{\"name\":\"Mia\",\"weightKg\":4.25}\n"[..]));
+/// ```
+pub struct Lines(Kind);
+
+enum Kind {
     Plain(Vec<u8>),
     Csv(Box<CsvLines>),
     DynamoDb(Vec<u8>),
 }
 
 impl Lines {
-    pub(super) fn new(format: &Format) -> Self {
-        match format {
-            Format::JsonLines => Self::Plain(Vec::new()),
-            Format::Csv(csv) => Self::Csv(Box::new(CsvLines::new(csv))),
-            Format::DynamoDbJson => Self::DynamoDb(Vec::new()),
+    /// Lines of a format.
+    pub fn new(format: &Format) -> Self {
+        Self(match format {
+            Format::JsonLines => Kind::Plain(Vec::new()),
+            Format::Csv(csv) => Kind::Csv(Box::new(CsvLines::new(csv))),
+            Format::DynamoDbJson => Kind::DynamoDb(Vec::new()),
+        })
+    }
+
+    /// What comes before the first item, with its line break: the names of CSV's columns.
+    pub fn header(&mut self) -> &[u8] {
+        match &mut self.0 {
+            Kind::Csv(csv) => csv.header(),
+            Kind::Plain(_) | Kind::DynamoDb(_) => b"",
         }
     }
 
-    /// What comes before the first item.
-    pub(super) fn header(&mut self) -> &[u8] {
-        match self {
-            Self::Csv(csv) => csv.header(),
-            Self::Plain(_) | Self::DynamoDb(_) => b"",
-        }
-    }
-
-    /// The line of an item, or nothing if it is none.
-    pub(super) fn line(&mut self, item: &[u8]) -> Option<&[u8]> {
-        match self {
-            Self::Csv(csv) => csv.line(item),
-            Self::Plain(line) => {
+    /// The line of an item in DynamoDB JSON, with its line break; nothing if it is no item.
+    pub fn line(&mut self, item: &[u8]) -> Option<&[u8]> {
+        match &mut self.0 {
+            Kind::Csv(csv) => csv.line(item),
+            Kind::Plain(line) => {
                 line.clear();
                 plain::item(item, line)?;
                 line.push(b'\n');
                 is_one(line).then_some(&line[..])
             }
-            Self::DynamoDb(line) => {
+            Kind::DynamoDb(line) => {
                 line.clear();
                 dynamodb(item, line)?;
                 Some(line)
             }
         }
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = match self.0 {
+            Kind::Plain(_) => "JsonLines",
+            Kind::Csv(_) => "Csv",
+            Kind::DynamoDb(_) => "DynamoDbJson",
+        };
+        f.debug_tuple("Lines").field(&format).finish()
     }
 }
 

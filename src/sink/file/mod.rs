@@ -53,8 +53,7 @@ use std::{
 pub use csv::Csv;
 pub use error::FileError;
 use flate2::{Compression, write::GzEncoder};
-pub use format::Format;
-use format::Lines;
+pub use format::{Format, Lines};
 use futures_util::{Stream, StreamExt};
 use object_store::{ObjectStore, path::Path};
 use upload::Upload;

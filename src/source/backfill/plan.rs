@@ -28,6 +28,8 @@ const LARGEST_SHARE: f64 = 0.8;
 /// What one sequential reader takes at most, about: a page of 1 MB in 40 ms.
 const WORKER_RATE: f64 = 3_000.0;
 
+const RECKLESS: &str = "there is no rate, so the table is read as fast as it goes; set one if its users mind";
+
 /// What a table is, as far as a backfill of it matters.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -72,7 +74,8 @@ impl TableFacts {
         Ok((facts, TableHistory::described(client, table, Some(&described))))
     }
 
-    fn described(name: &str, table: &TableDescription) -> Self {
+    /// The same of a table that was described already, without its time to live.
+    pub fn described(name: &str, table: &TableDescription) -> Self {
         let count = |number: Option<i64>| u64::try_from(number.unwrap_or_default()).unwrap_or_default();
         let on_demand =
             table.billing_mode_summary().and_then(|mode| mode.billing_mode()) == Some(&BillingMode::PayPerRequest);
@@ -94,6 +97,27 @@ impl TableFacts {
             expiry: None,
             active: matches!(table.table_status(), None | Some(TableStatus::Active | TableStatus::Updating)),
         }
+    }
+
+    /// The same of an index, where a reading of it takes what it has and not what its table has; nothing if there is no such index.
+    pub fn described_index(name: &str, table: &TableDescription, index: &str) -> Option<Self> {
+        let of_table = Self::described(name, table);
+        let global = table.global_secondary_indexes().iter().find(|global| global.index_name() == Some(index));
+        let local = table.local_secondary_indexes().iter().find(|local| local.index_name() == Some(index));
+        let (items, bytes) = match (global, local) {
+            (Some(global), _) => (global.item_count(), global.index_size_bytes()),
+            (None, Some(local)) => (local.item_count(), local.index_size_bytes()),
+            (None, None) => return None,
+        };
+        let own = global.and_then(|global| global.provisioned_throughput()?.read_capacity_units());
+        let own = own.and_then(|units| u64::try_from(units).ok()).filter(|units| *units > 0);
+        Some(Self {
+            name: format!("{name}/index/{index}"),
+            items: items.and_then(|items| u64::try_from(items).ok()).unwrap_or_default(),
+            bytes: bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+            provisioned: if of_table.provisioned.is_some() && global.is_some() { own } else { of_table.provisioned },
+            ..of_table
+        })
     }
 }
 
@@ -188,6 +212,16 @@ impl Plan {
     /// # Errors
     /// What would do harm, and what cannot be.
     pub fn of(table: &TableFacts, wish: Wish) -> Result<Self, PlanError> {
+        let mut plan = Self::of_reading(table, wish)?;
+        plan.warnings.splice(0..0, plan.stream_warnings(table));
+        Ok(plan)
+    }
+
+    /// Plans a reading of a table for whatever its items are wanted, where the stream is none of its business.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_reading(table: &TableFacts, wish: Wish) -> Result<Self, PlanError> {
         if !table.active {
             return Err(PlanError::NotActive { table: table.name.clone() });
         }
@@ -200,7 +234,8 @@ impl Plan {
         let units = (table.bytes as f64 / unit).ceil();
         let by_rate = units / rate.unwrap_or(f64::from(workers) * WORKER_RATE);
         let seconds = by_rate.max(wish.items_per_second.map_or(0.0, |limit| table.items as f64 / limit));
-        let mut plan = Self {
+        let reckless = rate.is_none() && units > 1e6;
+        Ok(Self {
             table: table.name.clone(),
             items: table.items,
             bytes: table.bytes,
@@ -213,13 +248,11 @@ impl Plan {
             units,
             dollars: units / 1e6 * MILLION_READS,
             seconds,
-            warnings: Vec::new(),
-        };
-        plan.warnings = plan.warnings(table);
-        Ok(plan)
+            warnings: reckless.then(|| RECKLESS.to_owned()).into_iter().collect(),
+        })
     }
 
-    fn warnings(&self, table: &TableFacts) -> Vec<String> {
+    fn stream_warnings(&self, table: &TableFacts) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.seconds > RETENTION.as_secs_f64() {
             warnings.push(format!(
@@ -243,11 +276,6 @@ impl Plan {
                     .to_owned(),
             ),
             Some(_) => {}
-        }
-        if self.rate.is_none() && table.provisioned.is_none() && self.units > 1e6 {
-            warnings.push(
-                "there is no rate, so the table is read as fast as it goes; set one if its users mind".to_owned(),
-            );
         }
         warnings
     }
@@ -327,6 +355,10 @@ impl fmt::Display for Plan {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::{
+        GlobalSecondaryIndexDescription, LocalSecondaryIndexDescription, ProvisionedThroughputDescription,
+    };
+
     use super::*;
 
     fn table() -> TableFacts {
@@ -380,6 +412,33 @@ mod tests {
         assert!(off.warnings[0].contains("stream is off"));
         let keys = Plan::of(&TableFacts { stream: Some("KEYS_ONLY".into()), ..table() }, Wish::default()).unwrap();
         assert!(keys.warnings[0].contains("no new images"));
+    }
+
+    #[test]
+    fn a_reading_has_nothing_to_do_with_the_stream() {
+        let off = TableFacts { stream: None, provisioned: None, ..table() };
+        let plan = Plan::of_reading(&off, Wish::default()).unwrap();
+        assert_eq!(plan.warnings, [RECKLESS]);
+        assert_eq!(Plan::of(&off, Wish::default()).unwrap().warnings.len(), 2);
+        assert!(Plan::of_reading(&table(), Wish { rate: Some(900.0), ..Wish::default() }).is_err());
+    }
+
+    #[test]
+    fn an_index_has_a_size_and_a_capacity_of_its_own() {
+        let units = |units| {
+            let units = ProvisionedThroughputDescription::builder().read_capacity_units(units).write_capacity_units(1);
+            units.build()
+        };
+        let global = GlobalSecondaryIndexDescription::builder().index_name("byName").item_count(7);
+        let global = global.index_size_bytes(700).provisioned_throughput(units(30)).build();
+        let local = LocalSecondaryIndexDescription::builder().index_name("byAge").item_count(9).index_size_bytes(900);
+        let table =
+            TableDescription::builder().item_count(10).table_size_bytes(1_000).provisioned_throughput(units(50));
+        let table = table.global_secondary_indexes(global).local_secondary_indexes(local.build()).build();
+        let facts = |index| TableFacts::described_index("Pets", &table, index);
+        let of = |index| facts(index).map(|facts| (facts.items, facts.bytes, facts.provisioned));
+        assert_eq!((of("byName"), of("byAge")), (Some((7, 700, Some(30))), Some((9, 900, Some(50)))));
+        assert!(facts("none").is_none() && facts("byName").is_some_and(|facts| facts.name == "Pets/index/byName"));
     }
 
     #[test]

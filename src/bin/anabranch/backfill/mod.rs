@@ -1,7 +1,6 @@
 //! `anabranch backfill`: what a table holds, into its replica, from this machine.
 
 mod exports;
-mod meter;
 mod store;
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, sync::Arc};
@@ -17,11 +16,10 @@ use anabranch::{
 };
 use aws_sdk_dynamodb::Client;
 use exports::ExportPlan;
-use meter::Meter;
 use serde::Serialize;
 use store::Store;
 
-use crate::BoxError;
+use crate::{BoxError, meter::Meter};
 
 /// Bring what a table holds to its replica, beside live changes, with progress and a checkpoint
 ///
@@ -114,7 +112,7 @@ async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
     }
     let (history, workers) = (plan.apply(history), plan.workers as usize);
     let places = history.places()?;
-    carry_out(args, table, history, places, Meter::new(facts.items, args.json), workers).await
+    carry_out(args, table, history, places, Meter::new(Some(facts.items), args.json), workers).await
 }
 
 async fn of_exports(args: &Args) -> Result<bool, BoxError> {
@@ -125,7 +123,7 @@ async fn of_exports(args: &Args) -> Result<bool, BoxError> {
         return Ok(true);
     }
     let (history, workers) = (plan.apply(bridge.history(facts.keys)), plan.workers as usize);
-    let (places, meter) = (history.places(), Meter::new(history.items(), args.json));
+    let (places, meter) = (history.places(), Meter::new(Some(history.items()), args.json));
     carry_out(args, &plan.table, history, places, meter, workers).await
 }
 
@@ -173,7 +171,7 @@ async fn drive<H: History>(
     let mut failed = None;
     store.save(job)?;
     let work = backfill.run(job, workers, |job| {
-        meter.show(job);
+        show(&mut meter, job);
         failed = store.save(job).err().or(failed.take());
     });
     let ended = tokio::select! {
@@ -190,6 +188,12 @@ async fn drive<H: History>(
     }
 }
 
+fn show<P>(meter: &mut Meter, job: &Job<P>) {
+    let counts = job.counts();
+    let done = job.segments as usize - job.open.len();
+    meter.show(counts.scanned, || format!("{:.0} read units, {done} of {} segments", counts.units, job.segments));
+}
+
 /// Takes back what a worker that was stopped has left in the replica.
 async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, BoxError> {
     let (facts, history) = TableFacts::of(&target, &args.to).await?;
@@ -197,8 +201,8 @@ async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, Box
     let dispatcher = Dispatcher::new(Router::<NewImage>::new().every(Sweep::new(replica)));
     let sweep = Backfill::new(plan.apply(history), dispatcher, "sweep");
     let mut job = sweep.job(format!("sweep of {}", args.to), sweep.history().places()?);
-    let mut meter = Meter::new(facts.items, args.json);
-    sweep.run(&mut job, plan.workers as usize, |job| meter.show(job)).await?;
+    let mut meter = Meter::new(Some(facts.items), args.json);
+    sweep.run(&mut job, plan.workers as usize, |job| show(&mut meter, job)).await?;
     meter.end();
     Ok(job.counts().applied)
 }

@@ -8,6 +8,8 @@ use std::{
 use anabranch::source::backfill::Job;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::kept;
+
 /// A file that is replaced as a whole, so that it is never half written.
 pub(super) struct Store {
     path: PathBuf,
@@ -46,17 +48,7 @@ impl Store {
 
     pub(super) fn save<P: Serialize>(&self, job: &Job<P>) -> Result<(), StoreError> {
         let text = serde_json::to_vec(job).map_err(|source| StoreError::Content { path: self.path.clone(), source })?;
-        self.replace(&text).map_err(|source| self.file(source))
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            fs::create_dir_all(folder)?;
-        }
-        let next = self.path.with_extension("next");
-        fs::write(&next, text)?;
-        fs::rename(&next, &self.path)
+        kept::replace(&self.path, &text).map_err(|source| self.file(source))
     }
 
     pub(super) fn remove(&self) -> Result<(), StoreError> {
