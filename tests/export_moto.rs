@@ -3,14 +3,15 @@
 //! ```text
 //! pip install 'moto[server]'
 //! moto_server -H 127.0.0.1 -p 5555 &
-//! ANABRANCH_TEST_S3_ENDPOINT=http://127.0.0.1:5555 cargo test --features export-s3 --test export_moto
+//! ANABRANCH_TEST_S3_ENDPOINT=http://127.0.0.1:5555 cargo test --features cli --test export_moto
 //! ```
 //!
 //! It is not part of a plain `cargo test`, since it fails without that server.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    process::{Command, Stdio},
     sync::Arc,
 };
 
@@ -19,7 +20,9 @@ use anabranch::{
     record::wire::ItemJson,
     sink::file::{Format, ItemFile},
     source::export::{Export, ExportError},
+    testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA},
 };
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, stream};
 use object_store::{
     ObjectStoreExt,
@@ -103,4 +106,83 @@ async fn a_file_is_uploaded_in_parts_or_not_at_all() {
     assert!(store.head(&Path::from("broken")).await.is_err());
     let uploads = ask("GET", &format!("/{bucket}?uploads"));
     assert!(!uploads.contains("<UploadId>"), "{uploads}");
+}
+
+/// The command line, with its tables in the embedded DynamoDB and its buckets here.
+fn command(embedded: &Embedded, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    command
+        .args(arguments)
+        .env("AWS_ENDPOINT_URL", embedded.endpoint())
+        .env("AWS_ENDPOINT_URL_S3", endpoint())
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "embedded")
+        .env("AWS_SECRET_ACCESS_KEY", "embedded")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+async fn good(embedded: &Embedded, arguments: &[&str]) {
+    let mut command = command(embedded, arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// A table of rows of 300 KB.
+async fn filled(rows: usize) -> Embedded {
+    let embedded = Embedded::start().await.expect("an embedded DynamoDB");
+    for table in [PET_TRACKER, PET_TRACKER_REPLICA] {
+        embedded.create_table(table, None).await.expect("a table");
+    }
+    for n in 0..rows {
+        let put = embedded.dynamodb().put_item().table_name(PET_TRACKER);
+        let put =
+            put.item("PK", AttributeValue::S(format!("USER#{n}"))).item("SK", AttributeValue::S("PROFILE".into()));
+        put.item("about", AttributeValue::S("x".repeat(300_000))).send().await.expect("written");
+    }
+    embedded
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_writes_to_a_bucket_and_leaves_nothing_when_it_is_stopped() {
+    let ((bucket, store), embedded) = (bucket("commands"), filled(60).await);
+    good(&embedded, &["export", PET_TRACKER, &format!("s3://{bucket}/pets/all.jsonl")]).await;
+    assert!(store.head(&Path::from("pets/all.jsonl")).await.expect("it is there").size > 60 * 300_000);
+
+    // Two parts are under way when a third of the table is left.
+    let to = format!("s3://{bucket}/pets/some.jsonl");
+    let slowly = ["export", PET_TRACKER, &to, "--page-limit", "1", "--workers", "1", "--rate", "500"];
+    let mut begun = command(&embedded, &slowly).spawn().expect("it starts");
+    let mut errors = BufReader::new(begun.stderr.take().expect("piped"));
+    errors.read_line(&mut String::new()).expect("how far it is");
+    let begin = || ask("GET", &format!("/{bucket}?uploads"));
+    while !begin().contains("<UploadId>") {
+        assert!(begun.try_wait().expect("a process").is_none(), "it ended before it was stopped");
+        tokio::task::yield_now().await;
+    }
+    let stopped = Command::new("kill").args(["-INT", &begun.id().to_string()]).status();
+    assert!(stopped.expect("there is a kill").success());
+    assert_eq!(begun.wait().expect("it ends").code(), Some(1));
+    assert!(!begin().contains("<UploadId>"), "the upload was aborted");
+    assert!(store.head(&Path::from("pets/some.jsonl")).await.is_err());
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_backfills_from_a_bucket() {
+    let ((bucket, store), embedded) = (bucket("backfills"), filled(0).await);
+    let row = |n: u64| format!(r#"{{"Item":{{"PK":{{"S":"USER#{n}"}},"SK":{{"S":"PROFILE"}}}}}}"#);
+    let made = Made::full("0170-a", 1_000, vec![(0..700).map(row).collect(), (700..900).map(row).collect()]);
+    made.write(&*store, "").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = folder.path().join("job.json");
+    let checkpoint = checkpoint.to_str().expect("text");
+    let place = format!("s3://{bucket}/AWSDynamoDB");
+    let from =
+        ["backfill", "--export", &place, "--table", PET_TRACKER, "--to", PET_TRACKER_REPLICA, "--tombstones", "7days"];
+    good(&embedded, &[&from[..], &["--checkpoint", checkpoint]].concat()).await;
+    let counted = embedded.dynamodb().scan().table_name(PET_TRACKER_REPLICA).send().await.expect("rows");
+    assert_eq!(counted.count(), 900);
+    embedded.stop().await.expect("it stops");
 }

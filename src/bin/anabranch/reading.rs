@@ -47,10 +47,10 @@ pub(crate) struct Reading {
     /// At most so many items to a page, before the filter [default: as many as fit into 1 MB]
     #[arg(long, value_name = "ITEMS")]
     page_limit: Option<NonZeroU32>,
-    /// How many segments a scan is divided into [default: one for one worker, some for each of several]
+    /// How many segments a scan is divided into [default: one with one worker, some for each with more]
     #[arg(long)]
     segments: Option<NonZeroU32>,
-    /// How many segments are read at the same time; with more than one, items come in no order
+    /// How many segments are read at the same time; with more than one, items come in no order [default: 1 to print, 4 to export]
     #[arg(long)]
     workers: Option<NonZeroU32>,
     /// Read units a second, for all workers together [default: half of what is provisioned; no limit on demand]
