@@ -123,6 +123,19 @@ async fn every_item_is_printed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_dynamodb_needs_no_environment() {
+    let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
+    let port = embedded.endpoint().rsplit(':').next().expect("a port").to_owned();
+    let mut command = command(&embedded, folder.path(), &["scan", &format!("--local={port}"), PET_TRACKER, "--count"]);
+    for name in ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        command.env_remove(name);
+    }
+    let output = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"300\n"[..]), "{output:?}");
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_query_has_conditions_values_and_an_order() {
     let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
     let values = r#"{":pk":"USER#7",":n":{"N":"72"}}"#;
@@ -283,7 +296,7 @@ async fn a_plan_is_printed_and_nothing_is_read() {
 async fn what_cannot_be_is_refused_and_told() {
     let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
     let (scan, export) = (["scan", PET_TRACKER], ["export", PET_TRACKER]);
-    let cases: [(&[&str], &[&str], i32, &str); 12] = [
+    let cases: [(&[&str], &[&str], i32, &str); 13] = [
         (&["scan"], &["Nowhere"], 1, "Nowhere"),
         (&scan, &["--values", "{"], 2, "--values"),
         (&scan, &["--rate", "0"], 2, "more than 0"),
@@ -291,6 +304,7 @@ async fn what_cannot_be_is_refused_and_told() {
         (&scan, &["--key-condition", "PK = :pk", "--segments", "3"], 2, "cannot be used with"),
         (&scan, &["--index", "byName", "--consistent"], 1, "cannot be read consistently"),
         (&scan, &["--resume", "nowhere.json"], 1, "does not say where a scan stands"),
+        (&scan, &["--local", "--endpoint", "http://127.0.0.1:1"], 2, "cannot be used with"),
         (&scan, &["--start-cursor", "[7]"], 2, "--start-cursor"),
         (&export, &["pets"], 1, "does not say its format"),
         (&export, &["pets.csv"], 1, "CSV needs its columns"),

@@ -232,6 +232,24 @@ async fn exports(made: &[Made]) -> Vec<Export> {
     Export::all(store, "backup/AWSDynamoDB").await.expect("exports")
 }
 
+/// Drops a future when it was polled so often.
+#[cfg(feature = "dynamodb")]
+async fn killed_after<R>(polls: usize, work: impl Future<Output = R>) -> Option<R> {
+    let (mut work, mut left) = (std::pin::pin!(work), polls);
+    std::future::poll_fn(|context| {
+        use std::task::Poll;
+        match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => {
+                left -= 1;
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
 fn windows() -> impl Strategy<Value = Vec<Vec<(u8, Option<u64>)>>> {
     vec(vec((0..8_u8, prop::option::weighted(0.6, 0..100_u64)), 0..12), 1..5)
 }
@@ -274,6 +292,34 @@ proptest! {
             let (replica, views) = tables();
             let targets = Targets::new(0, replica, &views);
             read(&bridge, &targets, acts.into_iter()).await;
+            targets.show(&source.items).await;
+        });
+    }
+
+    /// The same by a backfill of many workers, killed at whatever await and resumed from what was stored last.
+    #[cfg(feature = "dynamodb")]
+    #[test]
+    fn targets_backfilled_from_exports_equal_the_table(
+        windows in windows(), kills in vec(0..60_usize, 0..6), workers in 1..5_usize, size in 1..4_usize,
+    ) {
+        use anabranch::source::backfill::Backfill;
+
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+            let source = Source::new(&windows);
+            let bridge = Bridge::newest(exports(&source.exports()).await).unwrap();
+            let (replica, views) = tables();
+            let targets = Targets::new(0, replica, &views);
+            let history = bridge.history(["PK"]).portion_records(size);
+            let backfill = Backfill::new(history, targets.dispatcher.clone(), "targets");
+            let mut stored = backfill.job("job", backfill.history().places());
+            for polls in kills.into_iter().chain([usize::MAX]) {
+                let mut job = stored.clone();
+                let run = backfill.run(&mut job, workers, |job| stored = job.clone());
+                if let Some(ended) = killed_after(polls, run).await {
+                    ended.unwrap();
+                }
+            }
+            assert!(stored.is_done() && stored.counts().records == backfill.history().items());
             targets.show(&source.items).await;
         });
     }

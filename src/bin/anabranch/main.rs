@@ -2,6 +2,7 @@
 
 mod backfill;
 mod check;
+mod connection;
 mod demo;
 mod dev;
 mod emulator;

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, num::NonZeroU32};
 
 use anabranch::{
-    aws,
     scan::{Cursor, Pages, Progress, Query, Read, Scan},
     source::backfill::{Plan, TableFacts, Wish},
 };
@@ -11,7 +10,7 @@ use aws_sdk_dynamodb::{Client, types::TableDescription};
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::BoxError;
+use crate::{BoxError, connection::Connection};
 
 /// Many more segments than workers, where nothing is known of the table.
 const SEGMENTS_PER_WORKER: u32 = 8;
@@ -59,12 +58,11 @@ pub(crate) struct Reading {
     /// End after so many items
     #[arg(long, value_name = "ITEMS")]
     take: Option<u64>,
-    /// A DynamoDB other than that of AWS, such as that of `anabranch emulator`; credentials and region come from the environment
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
     /// The region of the table, if it is not the environment's
     #[arg(long)]
     region: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 type Names = HashMap<String, String>;
@@ -117,11 +115,7 @@ impl Known {
 
 impl Reading {
     pub(crate) async fn client(&self) -> Client {
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&aws::load_as(self.region.clone(), None).await);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        Client::from_conf(config.build())
+        self.connection.client(self.region.clone()).await
     }
 
     /// Looks the table up. Whoever may not describe it reads it without a plan.

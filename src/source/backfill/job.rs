@@ -74,19 +74,26 @@ impl<H: History> Backfill<H> {
         workers: usize,
         mut observe: impl FnMut(&Job<H::Place>),
     ) -> Result<(), BackfillError> {
+        for stage in self.stages(job) {
+            self.run_stage(job, stage, workers, &mut observe).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs segments to their end. Everything that was finished has been observed then.
+    async fn run_stage(
+        &self,
+        job: &mut Job<H::Place>,
+        segments: Vec<(u32, SliceCursor<H::Place>)>,
+        workers: usize,
+        observe: &mut impl FnMut(&Job<H::Place>),
+    ) -> Result<(), BackfillError> {
         let (moved, mut moves) = mpsc::unbounded_channel();
-        let stages = self.stages(job);
-        let work = async {
-            for stage in stages {
-                let segments = stream::iter(stage.into_iter().map(Ok));
-                let done = segments.try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
-                    let moved = moved.clone();
-                    self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
-                });
-                done.await?;
-            }
-            Ok(())
-        };
+        let work =
+            stream::iter(segments.into_iter().map(Ok)).try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
+                let moved = moved.clone();
+                self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
+            });
         let mut work = pin!(work);
         let ended = loop {
             match select(pin!(moves.recv()), work.as_mut()).await {

@@ -194,7 +194,7 @@ pub enum PlanError {
     /// The table's users would be throttled.
     #[error(
         "{rate} read units a second are more than 80 % of the {provisioned} that table `{table}` is provisioned with: its users \
-         would be throttled; lower the rate, raise the table's capacity, or backfill from an export, which takes none"
+         would be throttled; lower the rate, raise the table's capacity, or read an export of it, which takes none"
     )]
     Starving {
         /// The table.

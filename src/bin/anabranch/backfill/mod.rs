@@ -6,7 +6,6 @@ mod store;
 use std::{fmt, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use anabranch::{
-    aws,
     dispatch::Dispatcher,
     record::NewImage,
     replica::{Replica, Sweep, Tombstones},
@@ -19,7 +18,7 @@ use exports::ExportPlan;
 use serde::Serialize;
 use store::Store;
 
-use crate::{BoxError, meter::Meter};
+use crate::{BoxError, connection::Connection, meter::Meter};
 
 /// Bring what a table holds to its replica, beside live changes, with progress and a checkpoint
 ///
@@ -48,9 +47,8 @@ pub(crate) struct Args {
     /// The region of the replica, if it is another one
     #[arg(long, value_name = "REGION")]
     to_region: Option<String>,
-    /// A DynamoDB other than that of AWS, for both tables; credentials and region come from the environment
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
     /// How many segments, or files of an export, are read at the same time [default: 4]
     #[arg(long)]
     workers: Option<NonZeroU32>,
@@ -209,11 +207,7 @@ async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, Box
 
 impl Args {
     async fn client(&self, region: Option<String>) -> Client {
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&aws::load_as(region, None).await);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        Client::from_conf(config.build())
+        self.connection.client(region).await
     }
 
     fn wish(&self) -> Wish {
