@@ -34,9 +34,14 @@ fn value() -> impl Strategy<Value = AttributeValue> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..3).prop_map(AttributeValue::L),
-            prop::collection::hash_map(any::<String>(), inner, 0..3).prop_map(AttributeValue::M),
+            prop::collection::hash_map(name(), inner, 0..3).prop_map(AttributeValue::M),
         ]
     })
+}
+
+/// Some are called as types are.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![any::<String>(), "[MNSBL]|[NSB]S|BOOL|NULL"]
 }
 
 fn items() -> impl Strategy<Value = Vec<Item>> {

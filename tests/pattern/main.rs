@@ -95,3 +95,16 @@ fn generated_patterns_match_neither_never_nor_always() {
     }
     assert!((100..800).contains(&matched), "{matched}");
 }
+
+#[test]
+fn a_map_may_have_attributes_that_are_called_as_types_are() {
+    let wind = r#"{"M":{"M":{"N":"1"},"S":{"N":"2"}}}"#;
+    let record = format!(r#"{{"eventName":"INSERT","dynamodb":{{"NewImage":{{"wind":{wind},"kind":{{"S":"x"}}}}}}}}"#);
+    for (pattern, expected) in [
+        (r#"{"dynamodb":{"NewImage":{"wind":{"S":["x"]}}}}"#, false),
+        (r#"{"dynamodb":{"NewImage":{"wind":{"S":[{"exists":false}]},"kind":{"S":["x"]}}}}"#, true),
+        (r#"{"dynamodb":{"NewImage":{"wind":{"M":{"S":{"N":["2"]}}}}}}"#, true),
+    ] {
+        assert_eq!(ours(pattern, &record).expect("they agree"), expected, "{pattern}");
+    }
+}

@@ -56,13 +56,22 @@ pub(crate) fn number(rest: &[u8]) -> (&[u8], &[u8]) {
 pub(crate) fn skip_value(rest: &[u8]) -> Option<&[u8]> {
     match rest {
         [b'"', content @ ..] => string(content).map(|(_, after)| after),
-        [b'{', b'"', _, b'"', ..] | [b'{', b'"', _, b'S', b'"', ..] => skip::attribute(rest),
-        [b'{', b'"', b'B', b'O', b'O', b'L', b'"', ..] | [b'{', b'"', b'N', b'U', b'L', b'L', b'"', ..] => {
-            skip::attribute(rest)
+        [b'{', b'"', _, b'"', ..] | [b'{', b'"', _, b'S', b'"', ..] => {
+            skip::attribute(rest).or_else(|| odd_object(rest))
         }
-        [b'{', item @ ..] => skip::item(item),
+        [b'{', b'"', b'B', b'O', b'O', b'L', b'"', ..] | [b'{', b'"', b'N', b'U', b'L', b'L', b'"', ..] => {
+            skip::attribute(rest).or_else(|| odd_object(rest))
+        }
+        [b'{', item @ ..] => skip::item(item).or_else(|| odd_object(rest)),
         _ => skip::value(rest),
     }
+}
+
+/// An object that is not what it looked like: a map whose first attribute is called as a type is, such as `{"N":{..},"S":{..}}`.
+#[cold]
+#[inline(never)]
+fn odd_object(rest: &[u8]) -> Option<&[u8]> {
+    skip::value(rest)
 }
 
 /// The same for an object of items, as the change of a record is: each of its members is skipped by its own kind.
@@ -122,6 +131,13 @@ mod tests {
             r#"{"PK":{"S":"x"},"SK":{"N":"1"}}"#,
             r#"{"M":{"a":{"L":[{"N":"1"}]}}}"#,
             r#"{ "a" : [ 1 ] }"#,
+            // Maps whose first attribute is called as a type is.
+            r#"{"M":{"B":"YQ=="},"other":{"S":"x"}}"#,
+            r#"{"N":{"N":"1"},"S":{"N":"2"}}"#,
+            r#"{"L":{"L":[]},"a":{"S":"x"}}"#,
+            r#"{"SS":{"SS":["x"]},"a":{"S":"x"}}"#,
+            r#"{"BOOL":{"BOOL":true},"a":{"S":"x"}}"#,
+            r#"{"x":{"N":"1"},"y":{"N":"2"}}"#,
         ] {
             for skip in [skip_value, skip_items] {
                 assert_eq!(skip(format!("{text},rest").as_bytes()), Some(b",rest".as_slice()), "{text}");
