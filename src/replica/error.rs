@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{record::DecodeError, sink::table::TableError};
+use crate::{handler::BoxError, record::DecodeError, sink::table::TableError};
 
 /// Why a change cannot be replicated, whatever the target. What the target says is a
 /// [`TableError`](crate::sink::table::TableError).
@@ -35,7 +35,24 @@ pub enum ReplicaError {
         /// The target.
         table: Arc<str>,
     },
-    /// A table failed while rows of a snapshot were swept.
+    /// A row that is to be put right, in a target whose rows carry no versions.
+    #[error(
+        "table `{table}` is a plain replica, whose rows carry no versions: nothing could keep a repair from bringing back an \
+         older state; stop its function and run the backfill again, or use a guarded replica"
+    )]
+    Unguarded {
+        /// The target.
+        table: Arc<str>,
+    },
+    /// Nobody can tell what a row should be.
+    #[error("the transformation for table `{table}` fails for the row that is to be put right")]
+    Transform {
+        /// The target.
+        table: Arc<str>,
+        /// Why.
+        source: BoxError,
+    },
+    /// A table failed while rows were swept or put right.
     #[error(transparent)]
     Table(#[from] TableError),
 }

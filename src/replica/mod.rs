@@ -6,6 +6,8 @@ mod snapshot;
 mod step;
 mod sweep;
 mod tombstones;
+#[cfg(feature = "dynamodb")]
+mod verify;
 mod write;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -16,6 +18,8 @@ pub use shape::{IntoRow, Shape};
 use step::Step;
 pub use sweep::Sweep;
 pub use tombstones::{TOMBSTONE_ATTRIBUTE, Tombstones, is_tombstone};
+#[cfg(feature = "dynamodb")]
+pub(crate) use verify::Broken;
 
 use crate::{
     handler::{Batch, Handler, Outcome, Skip},

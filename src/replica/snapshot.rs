@@ -23,8 +23,9 @@ use crate::{
 
 /// A row of a snapshot whose item may be gone.
 pub(super) struct Unconfirmed {
-    key: Item,
-    version: Version,
+    pub(super) key: Item,
+    /// As it is stored: whatever is later stays.
+    pub(super) version: String,
 }
 
 /// Whether a row's item was gone, and so the row is; nothing if taking it back was not started.
@@ -39,11 +40,11 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// What is to be confirmed of a write, if it is one of a snapshot.
     pub(super) fn unconfirmed(&self, write: &RowWrite, version: &Version) -> Option<Unconfirmed> {
         let asks = self.rereads().is_some() && version.is_snapshot() && write.row().is_some();
-        asks.then(|| Unconfirmed { key: write.key().clone(), version: version.clone() })
+        asks.then(|| Unconfirmed { key: write.key().clone(), version: version.as_str().to_owned() })
     }
 
     /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
-    fn rereads(&self) -> Option<(&dyn TransactTable, &Arc<str>)> {
+    pub(super) fn rereads(&self) -> Option<(&dyn TransactTable, &Arc<str>)> {
         match (&self.mode, &self.source, &self.tombstones) {
             (Mode::Guarded(attribute), Some(source), None) => Some((&**source, attribute)),
             _ => None,
@@ -65,7 +66,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
             confirmed.push(there.then_some(Ok(false)));
             if !there {
                 gone.push(index);
-                deletes.push((RowWrite::delete(key), up_to(attribute, version.as_str())));
+                deletes.push((RowWrite::delete(key), Guard::up_to(Arc::clone(attribute), &version)));
             }
         }
         let mut results = pin!(write_guarded(&*self.table, deletes, limits));
@@ -102,7 +103,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
             let Some(AttributeValue::S(version)) = row.get(&**attribute) else { return None };
             let version = Version::parse(version).filter(Version::is_snapshot)?;
             let key = keys.iter().map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
-            Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version })
+            Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version: version.into() })
         };
         let rows = rows.into_iter().enumerate();
         let (indexes, rows): (Vec<_>, Vec<_>) = rows.filter_map(|(index, row)| Some((index, snapshot(row)?))).unzip();
@@ -115,10 +116,4 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         }
         Ok(gone)
     }
-}
-
-/// Lets through what gives way to anything later than a version: the version itself too.
-fn up_to(attribute: &Arc<str>, version: &str) -> Guard {
-    // No version begins with another one, so nothing stands between.
-    Guard::new(Arc::clone(attribute), format!("{version}~"))
 }

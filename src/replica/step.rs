@@ -57,7 +57,9 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         self.pass_over(&record)?;
         let new = matches!(record.change, Change::Insert { .. });
         let row = match record.change {
-            Change::Insert { new: Item(row) } | Change::Modify { new: Item(row), .. } => self.row(&key, row)?,
+            Change::Insert { new: Item(row) } | Change::Modify { new: Item(row), .. } => {
+                self.row(&key, row).map_err(Err)?
+            }
             Change::Remove { .. } => None,
         };
         match row {
@@ -84,17 +86,18 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
     }
 
     /// The row of an item, or none if the target is not to have it. A panic is this record's failure.
-    fn row(&self, key: &table::Item, item: table::Item) -> Asked<Option<table::Item>> {
+    pub(super) fn row(&self, key: &table::Item, item: table::Item) -> Result<Option<table::Item>, Failure> {
         if is_tombstone(&item) {
             return Ok(None);
         }
         let Some(transform) = &self.transform else { return Ok(Some(item)) };
         let row = catch_unwind(AssertUnwindSafe(|| transform(item)));
-        let Some(row) = row.unwrap_or_else(|_| Err(Failure::retry(Panicked))).map_err(Err)? else { return Ok(None) };
+        let Some(row) = row.unwrap_or_else(|_| Err(Failure::retry(Panicked)))? else { return Ok(None) };
         match key.iter().find(|(name, value)| row.get(*name) != Some(value)) {
             None => Ok(Some(row)),
             Some((attribute, _)) => {
-                Err(reject(ReplicaError::KeyChanged { table: self.table.name().into(), attribute: attribute.clone() }))
+                let (table, attribute) = (self.table.name().into(), attribute.clone());
+                Err(Failure::reject(ReplicaError::KeyChanged { table, attribute }))
             }
         }
     }
@@ -104,7 +107,7 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         !matches!(self.row(key, item), Ok(None))
     }
 
-    fn deleted(&self, key: table::Item) -> RowWrite {
+    pub(super) fn deleted(&self, key: table::Item) -> RowWrite {
         match (&self.mode, &self.tombstones) {
             (Mode::Guarded(_), Some(tombstones)) => {
                 let stone = tombstones.of(&key);

@@ -187,10 +187,7 @@ impl Engine {
         let key = self.layout.row_key(name);
         match &delta.projected {
             Some(Projected::Put { attributes, owner }) => {
-                let mut row = attributes.clone();
-                row.extend(key.clone().into_inner());
-                row.extend(self.layout.marks());
-                row.insert(OWNER.to_owned(), text(owner.clone()));
+                let row = self.projected(name, attributes, owner);
                 Action::put(key, row).only_if(Condition::AbsentOrIs(OWNER.to_owned(), text(owner.clone())))
             }
             Some(Projected::Delete { owner }) => {
@@ -198,6 +195,15 @@ impl Engine {
             }
             None => self.aggregate(key, delta, state),
         }
+    }
+
+    /// A row of a projection.
+    pub(super) fn projected(&self, name: &RowName, attributes: &Item, owner: &str) -> Item {
+        let mut row = attributes.clone();
+        row.extend(self.layout.row_key(name).into_inner());
+        row.extend(self.layout.marks());
+        row.insert(OWNER.to_owned(), text(owner));
+        row
     }
 
     fn aggregate(&self, key: Item, delta: &Delta, state: Option<&State>) -> Action {

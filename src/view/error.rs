@@ -93,6 +93,14 @@ pub enum ViewError {
     /// Two items claim one projected row.
     #[error("a projected row belongs to another item; the function must give different items different keys")]
     RowTaken,
+    /// An item cannot be read as what the view is made of.
+    #[error("the item cannot be read as what the view is made of")]
+    Item(#[source] Arc<DecodeError>),
+    /// A row of a projection that is to be put right says of no item that it comes from it.
+    #[error(
+        "a row of the view names no item that it comes from, so nothing but its view's name speaks for deleting it; delete it by hand"
+    )]
+    NoOwner,
     /// What the table says of a read.
     #[error(transparent)]
     Table(#[from] TableError),

@@ -11,6 +11,10 @@ mod plan;
 mod read;
 mod share;
 mod source;
+#[cfg(feature = "dynamodb")]
+mod totals;
+#[cfg(feature = "dynamodb")]
+mod verify;
 
 use std::{
     collections::HashMap,
@@ -27,6 +31,10 @@ pub use layout::MARKER;
 pub use read::{ViewReader, ViewRow};
 use share::Shares;
 pub use source::Source;
+#[cfg(feature = "dynamodb")]
+pub(crate) use totals::{Doubt, Totals};
+#[cfg(feature = "dynamodb")]
+pub(crate) use verify::{Claim, Traced};
 
 pub use crate::sink::table::DEFAULT_EXPIRY_ATTRIBUTE;
 use crate::{

@@ -9,6 +9,7 @@ use super::{
     ViewError,
     extremes::winners,
     layout::{ITEMS, Layout},
+    share::RowName,
 };
 use crate::sink::table::{AttributeValue, Decimal, Item, Limits, TransactTable, read_many};
 
@@ -26,10 +27,16 @@ impl ViewReader {
     /// # Errors
     /// What the table says, or that the shards cannot be summed exactly.
     pub async fn read(&self, partition: &str, sort: &str) -> Result<Option<ViewRow>, ViewError> {
-        let names = self.layout.shard_names(partition, sort);
-        let keys: Vec<_> = names.iter().map(|name| self.layout.row_key(name)).collect();
-        let rows = read_many(&*self.table, &keys, Limits { concurrency: 4, until: None }).await?;
-        self.sum(rows.into_iter().flatten())
+        let name = RowName { partition: partition.to_owned(), sort: sort.to_owned() };
+        self.sum(self.shards(&[&name]).await?.into_iter().flatten().flatten())
+    }
+
+    /// All shards of rows as they are.
+    pub(super) async fn shards(&self, rows: &[&RowName]) -> Result<Vec<Vec<Option<Item>>>, ViewError> {
+        let shards: Vec<_> = rows.iter().map(|row| self.layout.shard_names(&row.partition, &row.sort)).collect();
+        let keys: Vec<_> = shards.iter().flatten().map(|name| self.layout.row_key(name)).collect();
+        let mut found = read_many(&*self.table, &keys, Limits { concurrency: 4, until: None }).await?.into_iter();
+        Ok(shards.iter().map(|shards| found.by_ref().take(shards.len()).collect()).collect())
     }
 
     /// What rows come to that were read in another way, for example by a query of an index: all shards of one row.
@@ -66,9 +73,9 @@ impl ViewReader {
 /// A row of an aggregate, all shards together.
 #[derive(Clone, Default, PartialEq)]
 pub struct ViewRow {
-    items: Decimal,
-    numbers: BTreeMap<String, Decimal>,
-    values: BTreeMap<String, AttributeValue>,
+    pub(super) items: Decimal,
+    pub(super) numbers: BTreeMap<String, Decimal>,
+    pub(super) values: BTreeMap<String, AttributeValue>,
     places: BTreeMap<String, String>,
 }
 
@@ -98,7 +105,7 @@ impl ViewRow {
         self.number(&format!("{name}Sum")).divided_by(self.number(&format!("{name}Count")), places)
     }
 
-    fn candidate(&mut self, name: &str, lowest: bool, place: &str, value: &AttributeValue) {
+    pub(super) fn candidate(&mut self, name: &str, lowest: bool, place: &str, value: &AttributeValue) {
         let wins = match self.places.entry(name.to_owned()) {
             Entry::Vacant(entry) => {
                 entry.insert(place.to_owned());

@@ -40,6 +40,20 @@ impl Guard {
         Self { attribute: attribute.into(), version: version.into() }
     }
 
+    /// Guards by what comes next after a version that is stored: lets through whatever gives way to anything later than that,
+    /// the version itself too.
+    ///
+    /// ```
+    /// use anabranch::sink::table::{Guard, item, text};
+    ///
+    /// let guard = Guard::up_to("version", "2");
+    /// let admits = |version| guard.admits(Some(&item([("version", text(version))])));
+    /// assert!(admits("1") && admits("2") && !admits("3"));
+    /// ```
+    pub fn up_to(attribute: impl Into<Arc<str>>, version: &str) -> Self {
+        Self::new(attribute, just_above(version))
+    }
+
     /// The attribute that holds the version.
     pub fn attribute(&self) -> &str {
         &self.attribute
@@ -65,6 +79,11 @@ impl Guard {
             row.insert(self.attribute.to_string(), AttributeValue::S(self.version.clone()));
         }
     }
+}
+
+/// What sorts above a version, and below all later ones: no version begins with another one, so nothing stands between.
+pub(crate) fn just_above(version: &str) -> String {
+    format!("{version}~")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod job;
 mod plan;
 mod slice;
 mod table;
+pub mod verify;
 
 /// What the function's role must allow on the table that is read.
 pub const ACTIONS: &[&str] = &["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:Scan"];

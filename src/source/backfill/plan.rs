@@ -246,10 +246,15 @@ impl Plan {
             consistent: wish.consistent,
             expiry: table.expiry.clone().filter(|_| !wish.keep_expired),
             units,
-            dollars: units / 1e6 * MILLION_READS,
+            dollars: Self::dollars(units),
             seconds,
             warnings: reckless.then(|| RECKLESS.to_owned()).into_iter().collect(),
         })
+    }
+
+    /// What read units cost on demand at list price, in US dollars.
+    pub(super) fn dollars(units: f64) -> f64 {
+        units / 1e6 * MILLION_READS
     }
 
     fn stream_warnings(&self, table: &TableFacts) -> Vec<String> {
