@@ -70,10 +70,8 @@ impl<T: FromImage> View<T> {
         if !self.engine.projects || layout.row_of_view(row).is_none() {
             return Traced::Nothing;
         }
-        match row.get(OWNER) {
-            Some(AttributeValue::S(owner)) => layout::key_of_source(owner, names).map_or(Traced::Nobody, Traced::Owner),
-            _ => Traced::Nobody,
-        }
+        let key = owner(row).and_then(|owner| layout::key_of_source(owner, names));
+        key.map_or(Traced::Nobody, Traced::Owner)
     }
 
     /// Reads what the view has of items.
@@ -105,18 +103,17 @@ impl<T: FromImage> View<T> {
     ) -> Result<Option<Difference>, ViewError> {
         let source = claim.key.map(layout::source).unwrap_or_default();
         let expected = self.shares_of(claim.key, item)?;
-        if let Some(row) = claim.row {
-            let stray = held.last().and_then(Option::as_ref).is_some_and(|row| match row.get(OWNER) {
-                Some(AttributeValue::S(owner)) => *owner == source,
-                _ => claim.key.is_none(),
-            });
-            let wanted = expected.keys().any(|name| self.engine.layout.row_key(name) == *row);
-            return Ok((stray && !wanted).then_some(Difference::Extra));
-        }
         let stored = match ledger::read(held.first().and_then(Option::as_ref)) {
             Err(ViewError::Ledger { name }) => return Ok(different([name.to_owned()].into())),
             stored => stored?,
         };
+        if let Some(key) = claim.row {
+            let row = held.last().and_then(Option::as_ref);
+            let known = |shares: &Shares| shares.keys().any(|name| self.engine.layout.row_key(name) == *key);
+            // What the ledger names is compared with the item.
+            let stray = row.is_some_and(|row| owner(row).unwrap_or_default() == source) && !known(&stored.shares);
+            return Ok((stray && !known(&expected)).then_some(Difference::Extra));
+        }
         Ok(match self.engine.projects {
             true => self.rows_differ(&source, &expected, &stored, held.get(1..).unwrap_or_default()),
             false => self.shares_differ(&expected, &stored.shares),
@@ -244,6 +241,14 @@ impl<T: FromImage> View<T> {
 
     fn key_names(&self) -> [String; 2] {
         [self.engine.layout.partition_key.clone(), self.engine.layout.sort_key.clone()]
+    }
+}
+
+/// The item that a row of a projection says it comes from.
+fn owner(row: &Item) -> Option<&str> {
+    match row.get(OWNER) {
+        Some(AttributeValue::S(owner)) => Some(owner),
+        _ => None,
     }
 }
 

@@ -17,10 +17,10 @@ use crate::{
     sink::table::{DynamoDb, Item, TransactTable},
 };
 
-/// So many items of a sample lie side by side.
+/// So many items of a sample lie side by side at least.
 pub(super) const TOGETHER: u64 = 10;
 /// A sample is taken from so many places at most.
-const MOST_PLACES: u64 = 4_096;
+const MOST_PLACES: u64 = 512;
 
 /// A table as it is compared: page by page, and row by row.
 pub trait Rows: Send + Sync {
@@ -115,13 +115,14 @@ impl TableRows {
     /// Goes round the segments in random order and takes a few rows of each, until there are enough or none is left.
     fn sample(&self, rows: u64) -> BoxStream<'_, Result<RowPage, BoxError>> {
         let segments = rows.div_ceil(TOGETHER).clamp(1, MOST_PLACES) as u32;
+        let together = rows.div_ceil(u64::from(segments)).max(TOGETHER);
         let cursors = match self.scan(segments).cursors() {
             Ok(cursors) => scattered(cursors),
             Err(error) => return stream::once(async move { Err(error.into()) }).boxed(),
         };
         stream::try_unfold((cursors, rows), move |(mut cursors, left)| async move {
             let Some(cursor) = cursors.pop_front().filter(|_| left > 0) else { return Ok(None) };
-            let limit = u32::try_from(left.min(TOGETHER)).unwrap_or(u32::MAX);
+            let limit = u32::try_from(left.min(together)).unwrap_or(i32::MAX as u32);
             let scan = self.scan(segments).resume([cursor]).page_limit(limit).prefetch(0);
             let Some(page) = scan.pages().next().await else { return Ok(None) };
             let page = page?;
