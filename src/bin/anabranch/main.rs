@@ -15,6 +15,7 @@ mod mapping;
 mod meter;
 mod reading;
 mod scan;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ enum Command {
     Filter(filter::Args),
     Mapping(mapping::Args),
     Scan(Box<scan::Args>),
+    Verify(Box<verify::Args>),
 }
 
 #[tokio::main]
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Check(args) => return check::run(&args),
         Command::Filter(args) => return filter::run(&args),
+        Command::Verify(args) => return verify::run(*args).await,
         Command::Backfill(args) => backfill::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Dev(args) => dev::run(*args).await,

@@ -26,7 +26,7 @@ pub(super) const MOST_SEGMENTS: u32 = 500;
 /// The part of a provisioned table's read capacity that a backfill may have.
 const LARGEST_SHARE: f64 = 0.8;
 /// What one sequential reader takes at most, about: a page of 1 MB in 40 ms.
-const WORKER_RATE: f64 = 3_000.0;
+pub(super) const WORKER_RATE: f64 = 3_000.0;
 
 const RECKLESS: &str = "there is no rate, so the table is read as fast as it goes; set one if its users mind";
 

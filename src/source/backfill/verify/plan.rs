@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::Serialize;
 
 use super::{Extent, rows::TOGETHER};
-use crate::source::backfill::{Plan, TableFacts};
+use crate::source::backfill::{Plan, TableFacts, plan::WORKER_RATE};
 
 /// What a comparison of a replica will read, by what is known of the two tables: estimates, with those of
 /// [the backfill](Plan) for what is scanned.
@@ -48,10 +48,9 @@ impl VerifyPlan {
         let source_units = pages(plans[0], source, items) + by_key(source, rows);
         let target_units = pages(plans[1], target, rows) + by_key(target, items);
         let units = source_units + target_units;
-        let dollars_a_unit = Plan::dollars(1.0);
-        let seconds = rate.map_or(plans[0].seconds + plans[1].seconds, |rate| units / rate);
+        let seconds = units / rate.unwrap_or(f64::from(plans[0].workers) * WORKER_RATE);
         let (source, target) = (source.name.clone(), target.name.clone());
-        Self { source, target, items, rows, source_units, target_units, dollars: units * dollars_a_unit, seconds }
+        Self { source, target, items, rows, source_units, target_units, dollars: Plan::dollars(units), seconds }
     }
 }
 
@@ -70,5 +69,40 @@ impl fmt::Display for VerifyPlan {
         writeln!(f, "target     {target}: about {rows} rows, {target_units:.0} read units")?;
         writeln!(f, "cost       about {dollars:.2} US dollars on demand at list price")?;
         writeln!(f, "time       about {time}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::backfill::Wish;
+
+    fn facts(items: u64, bytes: u64) -> TableFacts {
+        let (stream, provisioned) = (Some("NEW_IMAGE".to_owned()), None);
+        TableFacts { name: "T".into(), arn: None, items, bytes, provisioned, stream, expiry: None, active: true }
+    }
+
+    fn plan(extent: Extent, rate: Option<f64>) -> VerifyPlan {
+        // Items of 2 KB, rows of 6 KB.
+        let (source, target) = (facts(1_000_000, 2_048_000_000), facts(1_000_000, 6_144_000_000));
+        let plans = [&source, &target].map(|facts| Plan::of(facts, Wish::default()).unwrap());
+        VerifyPlan::of([&source, &target], [&plans[0], &plans[1]], extent, rate)
+    }
+
+    #[test]
+    fn pages_cost_half_and_keys_whole_units() {
+        let whole = plan(Extent::Full, Some(1_000.0));
+        assert_eq!((whole.source_units, whole.target_units), (250_000.0 + 1_000_000.0, 750_000.0 + 2_000_000.0));
+        assert_eq!((whole.seconds, whole.dollars), (4_000.0, 0.5));
+        assert!(whole.to_string().contains("T: about 1000000 items, 1250000 read units"), "{whole}");
+    }
+
+    #[test]
+    fn a_sample_costs_by_its_rows() {
+        let sample = plan(Extent::Sample(1_000), None);
+        assert_eq!((sample.items, sample.rows), (1_000, 1_000));
+        assert_eq!((sample.source_units, sample.target_units), (500.0 + 1_000.0, 1_000.0 + 2_000.0));
+        assert!(sample.seconds < 1.0);
+        assert_eq!(plan(Extent::Sample(u64::MAX), None).items, 1_000_000, "no more than there are");
     }
 }
