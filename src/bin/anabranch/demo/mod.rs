@@ -4,6 +4,7 @@ mod compare;
 mod figures;
 mod letters;
 mod observer;
+mod past;
 mod script;
 mod search;
 mod show;
@@ -50,6 +51,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// compares all of them with the table. Every part is the real one, except that AWS is embedded, notifications go to a file,
 /// and the search server is a double that follows the published API.
 ///
+/// In its last act it switches the stream of another table on, which has a past, and brings that to a replica and to views by a
+/// backfill, while users go on writing and deleting; then it verifies that all agree.
+///
 /// Exits with 1 if a check fails.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -89,8 +93,11 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
     let (totals, changes) =
         tokio::time::timeout(PATIENCE, flow.follow(script)).await.map_err(|_| "the demo does not come to an end")??;
 
-    let outcome = Outcome::of(&embedded, &targets, &observer, letters.letters(), totals, changes).await?;
-    screen.closing(&outcome);
+    let mut outcome = Outcome::of(&embedded, &targets, &observer, letters.letters(), totals, changes).await?;
+    screen.figures_of(&outcome);
+    let past = tokio::time::timeout(PATIENCE, past::play(&embedded, screen)).await;
+    outcome.add(past.map_err(|_| "the demo's last act does not come to an end")??);
+    screen.checks(&outcome);
     embedded.stop().await?;
     if args.json {
         screen.line(outcome.summary());

@@ -40,10 +40,10 @@ const PAUSE: Duration = Duration::from_millis(45);
 /// As many digits as DynamoDB keeps: more than any machine number holds.
 const DIGITS: &str = "3.1415926535897932384626433832795028841";
 
-type Row = HashMap<String, AttributeValue>;
+pub(super) type Row = HashMap<String, AttributeValue>;
 
 /// One write of somebody.
-enum Act {
+pub(super) enum Act {
     Put(Row),
     Remove(String, String),
 }
@@ -56,15 +56,26 @@ pub(super) async fn play(client: Client, table: &'static str) -> Result<usize, B
     let acts = script();
     let changes = acts.len();
     for act in acts {
-        match act {
-            Act::Put(row) => _ = client.put_item().table_name(table).set_item(Some(row)).send().await?,
-            Act::Remove(pk, sk) => {
-                _ = client.delete_item().table_name(table).key("PK", S(pk)).key("SK", S(sk)).send().await?;
-            }
-        }
+        act.perform(&client, table).await?;
         tokio::time::sleep(PAUSE).await;
     }
     Ok(changes)
+}
+
+impl Act {
+    /// Does it.
+    ///
+    /// # Errors
+    /// A write that the table refuses.
+    pub(super) async fn perform(self, client: &Client, table: &str) -> Result<(), BoxError> {
+        match self {
+            Self::Put(row) => _ = client.put_item().table_name(table).set_item(Some(row)).send().await?,
+            Self::Remove(pk, sk) => {
+                _ = client.delete_item().table_name(table).key("PK", S(pk)).key("SK", S(sk)).send().await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The keys of all items that ever are.
@@ -106,7 +117,7 @@ fn user(name: &str) -> Act {
     put(&format!("USER#{name}"), "PROFILE", "USER", [("name", S(name.to_owned()))])
 }
 
-fn pet(user: &str, id: &str, species: &str, weight: &str) -> Act {
+pub(super) fn pet(user: &str, id: &str, species: &str, weight: &str) -> Act {
     let visit = M(HashMap::from([("cost".to_owned(), N("45.5".to_owned()))]));
     let attributes = [
         ("name", S(id.trim_start_matches("PET#").to_owned())),
@@ -125,7 +136,7 @@ fn boulder() -> Act {
     put("USER#ben", POISON, "PET", [("name", name), ("species", species), ("weightKg", weight)])
 }
 
-fn activity(pet: &str, hour: u32, kind: &str, minutes: u32) -> Act {
+pub(super) fn activity(pet: &str, hour: u32, kind: &str, minutes: u32) -> Act {
     let attributes = [
         ("activityType", S(kind.to_owned())),
         ("minutes", N(minutes.to_string())),
@@ -134,7 +145,7 @@ fn activity(pet: &str, hour: u32, kind: &str, minutes: u32) -> Act {
     put(pet, &stamp(hour), "ACTIVITY", attributes)
 }
 
-fn stamp(hour: u32) -> String {
+pub(super) fn stamp(hour: u32) -> String {
     format!("ACTIVITY#{DAY}T{hour:02}:00:00Z")
 }
 

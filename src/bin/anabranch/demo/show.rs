@@ -12,11 +12,13 @@ use anabranch::{
         dead_letter::DeadLetter,
         publisher::{Attribute, Message},
     },
+    source::backfill::Counts,
     testing::embedded::PET_TRACKER,
 };
 
 use super::{
     figures::{Effort, Figures},
+    past::Past,
     targets::Targets,
     totals::{Outcome, Totals},
 };
@@ -110,7 +112,8 @@ impl Screen {
         self.line(format_args!("{}", self.paint(PURPLE, &line)));
     }
 
-    pub(super) fn closing(self, outcome: &Outcome) {
+    /// What the first act came to.
+    pub(super) fn figures_of(self, outcome: &Outcome) {
         self.figures(&outcome.figures);
         let documents: Vec<_> =
             outcome.search.documents.iter().map(|(index, count)| format!("{index} {count}")).collect();
@@ -125,6 +128,30 @@ impl Screen {
         ));
         self.differences(&outcome.differences);
         self.totals(&outcome.totals, outcome.notifications.len());
+    }
+
+    pub(super) fn last_act(self, items: usize) {
+        self.title("A table with a past");
+        self.line(format_args!("  {items} items were there before its stream was switched on"));
+    }
+
+    /// The backfill is at its end.
+    pub(super) fn brought(self, counts: &Counts) {
+        self.event(PURPLE, "past", &counts.to_string());
+    }
+
+    /// What there was to do beside the backfill, and whether the targets agree with the table.
+    pub(super) fn past(self, past: &Past) {
+        let Past { users, live, beside, .. } = past;
+        let (put, removed) = (counted(users.put, "put", "puts"), counted(users.removed, "removal", "removals"));
+        let changes = counted(*live, "change", "changes");
+        let text = format!("{put} and {removed}: {changes} handled, {beside} of them while the backfill ran");
+        self.event(YELLOW, "users", &text);
+        past.proofs.iter().for_each(|(target, report)| self.event(BLUE, "proof", &format!("{target}: {report}")));
+    }
+
+    /// What had to hold.
+    pub(super) fn checks(self, outcome: &Outcome) {
         self.line("");
         for (name, held) in &outcome.checks {
             let mark = if *held { self.paint(GREEN, "held  ") } else { self.paint(RED, "BROKEN") };

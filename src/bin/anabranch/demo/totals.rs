@@ -11,6 +11,7 @@ use super::{
     compare::{self, Rows},
     figures::Figures,
     observer::Observer,
+    past::Past,
     script,
     search::Comparison,
     targets::Targets,
@@ -53,6 +54,8 @@ pub(super) struct Outcome {
     pub(super) search: Comparison,
     pub(super) notifications: Vec<String>,
     pub(super) letters: Vec<DeadLetter>,
+    /// The last act.
+    past: Option<Past>,
     /// What has to hold, and whether it does.
     pub(super) checks: Vec<(&'static str, bool)>,
 }
@@ -79,10 +82,17 @@ impl Outcome {
             search: targets.indexes.compare(script::keys(), &findable(&table)).await?,
             notifications: targets.topic.texts(),
             letters,
+            past: None,
             checks: Vec::new(),
         };
         outcome.checks = outcome.checked(&table, observer);
         Ok(outcome)
+    }
+
+    /// Adds the last act, and what has to hold of it.
+    pub(super) fn add(&mut self, past: Past) {
+        self.checks.extend(past.checks());
+        self.past = Some(past);
     }
 
     pub(super) fn is_ok(&self) -> bool {
@@ -134,6 +144,7 @@ impl Outcome {
             "differences": self.differences.len(),
             "notifications": self.notifications.len(),
             "documents": self.documents(),
+            "past": self.past.as_ref().map(Past::summary),
             "checks": checks,
         })
     }
