@@ -86,13 +86,6 @@ impl Failure {
         matches!(self, Self::Reject(_))
     }
 
-    /// The error behind the failure, to be kept as the source of another.
-    pub(crate) fn into_error(self) -> BoxError {
-        match self {
-            Self::Retry(error) | Self::Reject(error) => error,
-        }
-    }
-
     /// The error behind the failure.
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         match self {

@@ -10,7 +10,7 @@ mod tombstones;
 mod verify;
 mod write;
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 pub use error::ReplicaError;
 use shape::Transform;
@@ -204,6 +204,20 @@ impl<V: StreamView> Replica<V> {
             *attribute = name.into();
         }
         self
+    }
+}
+
+impl<V: StreamView> fmt::Debug for Replica<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { two_way, generation, concurrency, .. } = self;
+        f.debug_struct("Replica")
+            .field("table", &self.table.name())
+            .field("guarded", &matches!(self.mode, Mode::Guarded(_)))
+            .field("tombstones", &self.tombstones)
+            .field("two_way", two_way)
+            .field("generation", generation)
+            .field("concurrency", concurrency)
+            .finish_non_exhaustive()
     }
 }
 

@@ -87,7 +87,9 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
             _ => Guard::new(Arc::clone(attribute), Version::snapshot(self.generation, read_at)),
         };
         let row = item.map(|item| self.row(&key, item)).transpose();
-        let row = row.map_err(|failure| ReplicaError::Transform { table: table(), source: failure.into_error() })?;
+        let row = row.map_err(|failure| match failure {
+            Failure::Retry(source) | Failure::Reject(source) => ReplicaError::Transform { table: table(), source },
+        })?;
         Ok(match row.flatten() {
             Some(row) => (RowWrite::put(key, row), guard),
             None => (self.deleted(key), guard),

@@ -1,7 +1,5 @@
 //! Where a view keeps what: keys, names and marks of its rows.
 
-use std::collections::HashMap;
-
 use super::{
     ViewError,
     share::{Mark, RowName},
@@ -116,26 +114,6 @@ impl Layout {
         name.starts_with(OWN) || self.entity.as_ref().is_some_and(|(entity, _)| entity == name)
     }
 
-    /// The keys of the row that a shard is of.
-    pub(super) fn whole(&self, shard: &RowName) -> RowName {
-        let whole = match shard.sort.rsplit_once("#shard-") {
-            Some((sort, _)) if self.shards > 1 => sort,
-            _ => &shard.sort,
-        };
-        RowName { partition: shard.partition.clone(), sort: whole.to_owned() }
-    }
-
-    /// The keys of a row of this view that is neither ledger nor candidate.
-    pub(super) fn row_of_view(&self, row: &Item) -> Option<RowName> {
-        let (Some(AttributeValue::S(partition)), Some(AttributeValue::S(sort))) =
-            (row.get(&self.partition_key), row.get(&self.sort_key))
-        else {
-            return None;
-        };
-        let marked = row.get(MARKER) == Some(&text(self.view.clone())) && !partition.starts_with("anabranch#");
-        marked.then(|| RowName { partition: partition.clone(), sort: sort.clone() })
-    }
-
     /// The item that a row is the ledger row of, if it is one of this view.
     pub(super) fn ledger_source(&self, row: &Item) -> Option<String> {
         let (Some(AttributeValue::S(partition)), Some(AttributeValue::S(sort))) =
@@ -168,29 +146,6 @@ pub(super) fn source(keys: &Item) -> String {
     parts.join(",")
 }
 
-/// The keys that [`source`] made a text of, by their names; none if it is no such text.
-pub(super) fn key_of_source(source: &str, names: &[String]) -> Option<Item> {
-    let mut names: Vec<_> = names.iter().collect();
-    names.sort_unstable();
-    let parts: Vec<_> = source.split(',').collect();
-    let values = (parts.len() == names.len()).then(|| parts.into_iter().map(value).collect::<Option<Vec<_>>>())??;
-    let attributes: HashMap<_, _> = names.into_iter().cloned().zip(values).collect();
-    Some(attributes.into())
-}
-
-fn value(part: &str) -> Option<AttributeValue> {
-    let (kind, text) = part.split_at_checked(1)?;
-    match kind {
-        "S" => Some(AttributeValue::S(unescape(text))),
-        "N" => Some(AttributeValue::N(unescape(text))),
-        "B" => {
-            let byte = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-            (0..text.len()).step_by(2).map(byte).collect::<Option<_>>().map(AttributeValue::B)
-        }
-        _ => None,
-    }
-}
-
 fn part(value: &AttributeValue) -> String {
     match value {
         AttributeValue::S(key) => format!("S{}", escape(key)),
@@ -214,10 +169,6 @@ fn sharded(sort: &str, shard: u64) -> String {
 
 fn escape(text: &str) -> String {
     text.replace('%', "%25").replace('#', "%23").replace(',', "%2C")
-}
-
-fn unescape(text: &str) -> String {
-    text.replace("%2C", ",").replace("%23", "#").replace("%25", "%")
 }
 
 /// FNV-1a: the same in every process and every version, unlike the standard library's hashes.
@@ -245,13 +196,6 @@ mod tests {
         assert_eq!(sources.len(), keys.len());
         assert!(sources.iter().all(|source| !source.contains('#')));
         assert_eq!(source(&item([("PK", AttributeValue::N("1.0".into()))])), "N1");
-        for key in keys {
-            let names: Vec<_> = key.keys().cloned().collect();
-            assert_eq!(key_of_source(&source(&key), &names), Some(key));
-        }
-        for no_source in ["", "X1", "S", "Sa,Sb,Sc", "B1"].iter().filter(|source| **source != "S") {
-            assert_eq!(key_of_source(no_source, &["PK".to_owned()]), None, "{no_source}");
-        }
     }
 
     #[test]

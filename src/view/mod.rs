@@ -14,6 +14,8 @@ mod source;
 #[cfg(feature = "dynamodb")]
 mod totals;
 #[cfg(feature = "dynamodb")]
+mod trace;
+#[cfg(feature = "dynamodb")]
 mod verify;
 
 use std::{

@@ -10,6 +10,7 @@ use super::{
     layout::{self, OWNER},
     ledger::{self, Ledger},
     share::{RowName, Share, Shares},
+    trace::key_of_source,
 };
 use crate::{
     handler::Outcome,
@@ -64,13 +65,13 @@ impl<T: FromImage> View<T> {
         let layout = &self.engine.layout;
         if let Some(source) = layout.ledger_source(row) {
             let has_shares = row.contains_key(layout::SHARES);
-            let key = layout::key_of_source(&source, names).filter(|_| has_shares);
+            let key = key_of_source(&source, names).filter(|_| has_shares);
             return key.map_or(Traced::Nothing, Traced::Item);
         }
         if !self.engine.projects || layout.row_of_view(row).is_none() {
             return Traced::Nothing;
         }
-        let key = owner(row).and_then(|owner| layout::key_of_source(owner, names));
+        let key = owner(row).and_then(|owner| key_of_source(owner, names));
         key.map_or(Traced::Nobody, Traced::Owner)
     }
 
@@ -147,7 +148,7 @@ impl<T: FromImage> View<T> {
         let stored = ledger::read(held.first().and_then(Option::as_ref))?;
         let Some(key) = claim.key else { return Err(ViewError::NoOwner) };
         if let Some(row) = claim.row {
-            return self.take_away(key, row, &stored).await;
+            return self.take_away(key, row, held.first().and_then(Option::as_ref)).await;
         }
         let version = match &stored.version {
             Some(version) => just_above(version),
@@ -160,15 +161,18 @@ impl<T: FromImage> View<T> {
         }
     }
 
-    /// Deletes a row, as long as the ledger of the item that it names is as it was.
-    async fn take_away(&self, key: &Item, row: &Item, stored: &Ledger) -> Result<bool, ViewError> {
-        let version = DEFAULT_VERSION_ATTRIBUTE.to_owned();
-        let unchanged = match &stored.version {
-            Some(stored) => Condition::Is(version, text(stored.clone())),
-            None => Condition::Absent(version),
+    /// Deletes a row, as long as the ledger of the item that it names is as it was: it is written as it is, since a check by itself
+    /// would take a permission of its own.
+    async fn take_away(&self, key: &Item, row: &Item, stored: Option<&Item>) -> Result<bool, ViewError> {
+        let (ledger, version) = (self.ledger_key(key), DEFAULT_VERSION_ATTRIBUTE);
+        let unchanged = match stored.and_then(|stored| Some((stored, stored.get(version)?))) {
+            Some((stored, seen)) => {
+                Action::put(ledger, stored.clone()).only_if(Condition::Is(version.to_owned(), seen.clone()))
+            }
+            None => Action::delete(ledger).only_if(Condition::Absent(version.to_owned())),
         };
         let own = Condition::Is(OWNER.to_owned(), text(layout::source(key)));
-        let actions = [Action::check(self.ledger_key(key), unchanged), Action::delete(row.clone()).only_if(own)];
+        let actions = [unchanged, Action::delete(row.clone()).only_if(own)];
         match transact(&*self.engine.table, &actions, None).await {
             Ok(()) => Ok(true),
             Err(error @ TransactError::Table(_)) => Err(error.into()),

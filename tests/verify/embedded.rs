@@ -2,13 +2,16 @@
 
 use anabranch::{
     dispatch::Dispatcher,
-    handler::Context,
-    record::NewAndOldImages,
-    replica::Replica,
+    handler::{Context, Deadline},
+    record::{NewAndOldImages, NewImage},
+    replica::{Replica, Sweep},
     router::Router,
     sink::table::{DynamoDb, Item, text},
     source::{
-        backfill::verify::{Extent, Report, Rows, TableRows, Verify, VerifyError},
+        backfill::{
+            Answer, Ask, BackfillFunction,
+            verify::{Extent, Report, Rows, TableRows, Verify, VerifyError},
+        },
         streams::StreamReader,
     },
     testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA, PET_TRACKER_VIEWS},
@@ -127,6 +130,25 @@ async fn a_view_is_added_up() {
     assert!(report.is_equal() && report.totals > 0 && report.source == PETS as u64, "{report}");
     let few = verify.clone().most_rows(0).run().await.expect_err("there is a row");
     assert!(matches!(few, VerifyError::TooManyRows { limit: 0 }), "{few}");
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_machine_is_told_what_a_sample_came_to() {
+    let (embedded, client) = kept().await;
+    let replica: Replica = Replica::new(DynamoDb::new(client.clone(), PET_TRACKER_REPLICA))
+        .reread(DynamoDb::new(client.clone(), PET_TRACKER));
+    let sweep = Router::<NewImage>::new().every(Sweep::new(replica.clone()));
+    let bring = Router::<NewImage>::new().every(replica.clone());
+    let function = BackfillFunction::new(client.clone(), PET_TRACKER, bring, "backfill");
+    let function = function.sweeping(client, PET_TRACKER_REPLICA, sweep).verifying(replica);
+    let report = async |deadline| match function.answer(Ask::Report { segments: Vec::new() }, deadline).await {
+        Ok(Answer::Report { verified, .. }) => verified,
+        other => panic!("no report: {other:?}"),
+    };
+    let verified = report(Deadline::NEVER).await.expect("there is a replica, and time");
+    assert!(verified.is_equal() && verified.source == PETS as u64, "{verified}");
+    assert_eq!(report(Deadline::after(std::time::Duration::ZERO)).await, None, "there is no time");
     embedded.stop().await.expect("it stops");
 }
 

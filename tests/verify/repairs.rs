@@ -113,28 +113,24 @@ fn a_newer_deletion_is_never_undone() {
 
 #[test]
 fn a_change_that_is_handled_after_the_repair_wins() {
-    let changes = Arc::new(Mutex::new(Vec::new()));
-    let kept = changes.clone();
-    paused(async move {
+    paused(async {
         let (source, target) = (Source::new(), Arc::new(Memory::new("Target", ["PK"])));
         let live = Dispatcher::new(Router::<NewImage>::new().every(Replica::new(target.clone())));
         let first = source.put(pet(1)).await;
         deliver(&live, [first.clone()]).await;
         // The second change is lost for now, and repaired before it comes after all, and the first a second time.
-        kept.lock().expect("no panic").push(source.put(pet(2)).await);
+        let late = source.put(pet(2)).await;
         let verify = Verify::replica(source.rows(), Replica::new(target.clone()), Pages::of(&target, &["PK"]));
         assert!(verify.clone().repairing().run().await.expect("tables in memory").is_equal());
         assert_eq!(weights(&target.rows()), [&number(2)]);
         deliver(&live, [first]).await;
         assert_eq!(weights(&target.rows()), [&number(2)], "a duplicate is stale");
-        let late = kept.lock().expect("no panic").pop();
-        deliver(&live, late).await;
+        deliver(&live, [late]).await;
         let third = source.put(pet(3)).await;
         deliver(&live, [third]).await;
         assert_eq!(weights(&target.rows()), [&number(3)]);
         assert_eq!(verify.run().await.expect("tables in memory").differences(), 0);
     });
-    drop(changes);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn sums(table: &Arc<Memory>) -> View<Pet> {
 fn names(table: &Arc<Memory>) -> View<Pet> {
     View::project("names", table.clone(), |pet: &Pet| {
         let row = |part| Row::at(format!("{part}#{}", pet.species), &*pet.id).set("weight", number(pet.weight));
-        if pet.weight % 2 == 0 { vec![row("EVEN"), row("ALL")] } else { vec![row("ALL")] }
+        if pet.weight.is_multiple_of(2) { vec![row("EVEN"), row("ALL")] } else { vec![row("ALL")] }
     })
 }
 
@@ -235,7 +235,7 @@ async fn plant(world: &World, n: usize, fault: Fault) -> &'static str {
         Fault::RowLost => {
             world.delete(&partition, &id).await;
             // An odd pet has no other row.
-            if n % 2 == 0 { "different in PK, SK" } else { "missing" }
+            if n.is_multiple_of(2) { "different in PK, SK" } else { "missing" }
         }
         Fault::RowAltered => {
             world.change(&partition, &id, |row| drop(row.insert("weight".to_owned(), number(1_000)))).await;

@@ -31,7 +31,7 @@ async fn main() -> Result<(), lambda::Error> {
     };
     let function = BackfillFunction::new(here, source, app, "backfill");
     lambda::run_backfill(match replica {
-        Some(replica) => function.sweeping(there, setting("TARGET_TABLE")?, routers::sweep(replica)),
+        Some(it) => function.sweeping(there, setting("TARGET_TABLE")?, routers::sweep(it.clone())).verifying(it),
         None => function,
     })
     .await

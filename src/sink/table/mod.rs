@@ -44,12 +44,14 @@ mod write;
 pub use action::{Action, Condition, Effect, Update};
 pub(crate) use backoff::{MAX_ROUNDS, wait_after};
 pub use decimal::{Decimal, NotExact};
+#[cfg(feature = "dynamodb")]
 pub(crate) use difference::fingerprint;
 pub use difference::{Difference, difference};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use error::{Cause, TableError};
 pub use fold::by_row;
+#[cfg(feature = "dynamodb")]
 pub(crate) use guard::just_above;
 pub use guard::{DEFAULT_EXPIRY_ATTRIBUTE, DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;

@@ -2,13 +2,17 @@
 
 use aws_sdk_dynamodb::Client;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout_at};
 
 use super::{
     Backfill, BackfillError, Counts, Plan, PlanError, Slice, SliceCursor, TableFacts, TableHistory, Wish,
     plan::MOST_SEGMENTS,
+    verify::{Report, TableRows, Verify, VerifyError},
 };
-use crate::{dispatch::Dispatcher, handler::Deadline, scan::Cursor};
+use crate::{dispatch::Dispatcher, handler::Deadline, replica::Replica, scan::Cursor};
+
+/// So many items are compared with the replica at the end.
+const SAMPLE: u64 = 500;
 
 /// What a state machine asks of the function.
 #[derive(Debug, Clone, Deserialize)]
@@ -67,6 +71,8 @@ pub enum Answer {
     Report {
         /// What became of all rows.
         counts: Counts,
+        /// What a sample of the table and its replica came to; none if there is nothing to verify, or no time.
+        verified: Option<Report>,
     },
 }
 
@@ -80,6 +86,9 @@ pub enum FunctionError {
     /// The slice has failed.
     #[error(transparent)]
     Slice(#[from] BackfillError),
+    /// The table and its replica cannot be compared. The backfill itself is done.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
 }
 
 /// A backfill of one table as a function: it plans, runs slices, and sums up.
@@ -89,6 +98,8 @@ pub enum FunctionError {
 pub struct BackfillFunction {
     bring: Work,
     sweep: Option<Work>,
+    /// The replica that is verified at the end.
+    verify: Option<Replica>,
 }
 
 /// One table, and what its rows go through.
@@ -110,7 +121,7 @@ impl BackfillFunction {
         dispatcher: impl Into<Dispatcher>,
         handler: impl Into<String>,
     ) -> Self {
-        Self { bring: Work::new(client, table.into(), dispatcher.into(), handler.into()), sweep: None }
+        Self { bring: Work::new(client, table.into(), dispatcher.into(), handler.into()), sweep: None, verify: None }
     }
 
     /// The generation of the target that is built: 0 unless a view is built anew.
@@ -129,10 +140,18 @@ impl BackfillFunction {
         self
     }
 
+    /// Compares a sample of 500 items with the replica that was [swept](Self::sweeping), both ways, when it reports at the end: that
+    /// takes some seconds, and about 1,500 read units for items of up to 4 KB.
+    #[must_use]
+    pub fn verifying(mut self, replica: Replica) -> Self {
+        self.verify = Some(replica);
+        self
+    }
+
     /// Answers one question, within the time that there is.
     ///
     /// # Errors
-    /// The plan is refused, or the slice has failed.
+    /// The plan is refused, the slice has failed, or the tables cannot be compared.
     pub async fn answer(&self, ask: Ask, deadline: Deadline) -> Result<Answer, FunctionError> {
         match ask {
             Ask::Plan { job, wish, phase: Phase::Bring } => self.bring.plan(&job, wish).await,
@@ -147,8 +166,22 @@ impl BackfillFunction {
             Ask::Report { segments } => {
                 let mut counts = Counts::default();
                 segments.iter().for_each(|segment| counts += segment);
-                Ok(Answer::Report { counts })
+                Ok(Answer::Report { counts, verified: self.verified(deadline).await? })
             }
+        }
+    }
+
+    async fn verified(&self, deadline: Deadline) -> Result<Option<Report>, FunctionError> {
+        let (Some(replica), Some(sweep)) = (&self.verify, &self.sweep) else { return Ok(None) };
+        let (facts, _) = TableFacts::of(&self.bring.client, &self.bring.table).await?;
+        let (source, target) = (self.bring.rows().await?, sweep.rows().await?);
+        let mut verify = Verify::replica(source, replica.clone(), target).sample(SAMPLE);
+        if let Some(attribute) = facts.expiry {
+            verify = verify.skip_expired(attribute);
+        }
+        match deadline.instant() {
+            Some(until) => Ok(timeout_at(until, verify.run()).await.ok().transpose()?),
+            None => Ok(Some(verify.run().await?)),
         }
     }
 }
@@ -182,6 +215,10 @@ impl Work {
         let history = self.described.get_or_try_init(describe).await?.again();
         let backfill = self.backfill(plan.apply(history));
         Ok(Answer::Slice(Box::new(backfill.run_slice(cursor, deadline).await?)))
+    }
+
+    async fn rows(&self) -> Result<TableRows, BackfillError> {
+        TableRows::of(&self.client, &self.table).await
     }
 
     fn backfill(&self, history: TableHistory) -> Backfill<TableHistory> {

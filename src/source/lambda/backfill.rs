@@ -41,7 +41,14 @@ async fn answer(function: Arc<BackfillFunction>, event: LambdaEvent<Ask>) -> Res
             let (scanned, applied, dead) = (counts.scanned, counts.applied, counts.dead);
             tracing::info!(done = slice.is_done(), scanned, applied, skipped = counts.skipped_total(), dead, "slice");
         }
-        Ok(Answer::Report { counts }) => tracing::info!(%counts, "report"),
+        Ok(Answer::Report { counts, verified }) => {
+            tracing::info!(%counts, "report");
+            match verified {
+                Some(verified) if !verified.is_equal() => tracing::warn!(%verified, "verified"),
+                Some(verified) => tracing::info!(%verified, "verified"),
+                None => {}
+            }
+        }
         Err(error) => tracing::error!(%error, "backfill failed"),
     }
     answer
@@ -55,6 +62,7 @@ impl From<FunctionError> for Diagnostic {
             FunctionError::Slice(BackfillError::Mismatch { .. }) => "anabranch::Mismatch",
             FunctionError::Slice(BackfillError::Unreconciled { .. }) => "anabranch::Unreconciled",
             FunctionError::Slice(_) => "anabranch::Slice",
+            FunctionError::Verify(_) => "anabranch::Verify",
         };
         Self { error_type: error_type.to_owned(), error_message: Failure::retry(error).reason() }
     }

@@ -176,7 +176,7 @@ impl Verify {
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn run_observed(&self, observe: impl FnMut(Event<'_>) + Send) -> Result<Report, VerifyError> {
-        Run::new(self, observe).to_the_end().await
+        Run::new(self, observe).finish().await
     }
 }
 

@@ -73,7 +73,7 @@ impl<'v, F: FnMut(Event<'_>) + Send> Run<'v, F> {
         }
     }
 
-    pub(super) async fn to_the_end(mut self) -> Result<Report, VerifyError> {
+    pub(super) async fn finish(mut self) -> Result<Report, VerifyError> {
         self.whole_source().await?;
         self.whole_target().await?;
         self.look_again(true).await?;
