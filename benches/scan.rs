@@ -3,7 +3,8 @@
 //! A server in another process answers with canned pages of 1 MB, so that only the client is measured. Instructions are counted by
 //! valgrind, inside one function only; ratios are between rows of one run. Memory is the peak of a process of its own.
 //!
-//! `cargo bench -p anabranch --bench scan` fails if a ratio exceeds its bound; `-- --report` only prints.
+//! `cargo bench -p anabranch --bench scan` fails if a ratio exceeds its bound; `-- --report` only prints. `-- --peers PYTHON DIRECTORY` also lets boto3
+//! and the SDK for Node, which must be in that directory, scan the same pages, and compares processor time.
 
 #[path = "support/batches.rs"]
 mod batches;
@@ -17,6 +18,7 @@ mod scan_rows;
 mod types;
 
 use std::{
+    path::Path,
     process::{Command, ExitCode},
     time::Duration,
 };
@@ -25,6 +27,10 @@ use null_server::Canned;
 
 /// The flag that asks this program for its peak memory over one scan.
 const MEMORY: &str = "--memory";
+/// The flag that asks this program for its processor time per item.
+const TIME: &str = "--time";
+/// The flag that names a Python with boto3 and a directory with the SDK for Node.
+const PEERS: &str = "--peers";
 const PAGE: usize = 1_000_000;
 const PAGES: usize = 8;
 
@@ -43,6 +49,11 @@ fn main() -> ExitCode {
             println!("{}", peak(port.parse().expect("a port"), workers.parse().expect("a number")));
             ExitCode::SUCCESS
         }
+        [TIME, port, row] => {
+            println!("{}", scan_rows::processor_time(row, port.parse().expect("a port"), &canned()));
+            ExitCode::SUCCESS
+        }
+        [PEERS, python, node, ..] => peers(python, Path::new(node)),
         others => judge(others.contains(&"--report")),
     }
 }
@@ -96,6 +107,37 @@ fn memory() -> bool {
         bound(&format!("MB above idle over a million items by {workers}"), kilobytes / 1024.0, |it| it <= most)
     });
     held == [true; 2]
+}
+
+/// Processor time per item, in processes of their own, which have scanned the same pages once before.
+fn peers(python: &str, node: &Path) -> ExitCode {
+    let port = null_server::serve(canned()).to_string();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/support");
+    let script = node.join("scan_peer.js");
+    std::fs::copy(here.join("scan_peer.js"), &script).expect("the directory of the SDK for Node can be written");
+    let program = std::env::current_exe().expect("this program");
+    let time = |mut command: Command| -> f64 {
+        let output = command.arg(&port).output().expect("a program that starts");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of nanoseconds")
+    };
+    let ours = |row: &str| {
+        let output = Command::new(&program).args([TIME, &port, row]).output().expect("a run");
+        String::from_utf8_lossy(&output.stdout).trim().parse::<f64>().expect("a number of nanoseconds")
+    };
+    let [mut boto3, mut javascript] = [Command::new(python), Command::new("node")];
+    boto3.arg(here.join("scan_peer.py"));
+    javascript.arg(script);
+    let (us, sdk, boto3, javascript) = (ours("ours"), ours("sdk"), time(boto3), time(javascript));
+    println!(
+        "processor time per item: ours {us:.0} ns, SDK for Rust {sdk:.0} ns, boto3 {boto3:.0} ns, SDK for Node {javascript:.0} ns"
+    );
+    let held = [
+        bound("times less processor time than the SDK for Rust and serde_dynamo", sdk / us, |it| it >= 5.0),
+        bound("times less than boto3", boto3 / us, |it| it >= 30.0),
+        bound("times less than the SDK for Node", javascript / us, |it| it >= 8.0),
+    ];
+    if held == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn bound(what: &str, value: f64, holds: impl Fn(f64) -> bool) -> bool {

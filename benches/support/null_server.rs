@@ -53,10 +53,12 @@ fn converse(stream: TcpStream, canned: &Canned) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut requests = BufReader::new(stream.try_clone()?);
     while let Some(request) = next_request(&mut requests)? {
-        let number = request.split_once(r#""ExclusiveStartKey":{"PK":{"N":""#).map_or(0, |(_, key)| {
-            let number = key.split('"').next().unwrap_or_default();
-            number.parse::<usize>().expect("a key of ours") + 1
-        });
+        // Some clients write spaces.
+        let number =
+            request.replace(' ', "").split_once(r#""ExclusiveStartKey":{"PK":{"N":""#).map_or(0, |(_, key)| {
+                let number = key.split('"').next().unwrap_or_default();
+                number.parse::<usize>().expect("a key of ours") + 1
+            });
         let page = canned.page(number);
         thread::sleep(canned.latency);
         answer(&stream, &page)?;
