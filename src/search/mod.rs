@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What the function's role must allow on `DOMAIN_ARN/*`, behind a domain of Amazon OpenSearch Service.
-pub const ACTIONS: &[&str] = &["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"];
+pub const ACTIONS: &[&str] = &["es:ESHttpPost", "es:ESHttpPut"];
 /// As many records as Lambda delivers at most: the more of them, the more fold into one request.
 const WINDOW: usize = 10_000;
 
