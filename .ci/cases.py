@@ -32,11 +32,18 @@ class Function:
 
     name = None
     cases = []
+    # The entities that it does something with, if not with all.
+    entities = None
 
     def __init__(self, world):
         self.world = world
         # The items as they are by now, of those that were handled to the end.
         self.items = {}
+
+    def concerns(self, change):
+        """Whether it does something with a change, of which there is an image."""
+        image = change.get("NewImage") or change["OldImage"]
+        return self.entities is None or image["entityType"]["S"] in self.entities
 
     def of(self, entity):
         return [item for item in self.items.values() if item and item["entityType"]["S"] == entity]
@@ -68,6 +75,7 @@ class Replicate(Function):
 
 class Materialize(Function):
     name = "materialize"
+    entities = ("ACTIVITY", "PET")
     cases = [
         ("empty-batch", None),
         ("insert-new-and-old-images", None),
@@ -135,6 +143,7 @@ def contributions(item):
 
 class Notify(Function):
     name = "notify"
+    entities = ("PET",)
     cases = [
         ("empty-batch", None),
         ("insert-new-and-old-images", None),
@@ -155,22 +164,25 @@ class Notify(Function):
             "5001 FAREWELL Farewell, Due.",
             "5002 WELCOME Welcome, Tre!",
         ],
-        # Those in front of the poison. What is behind it is no pet.
+        # Those in front of the poison.
         "poison-wrong-type": ["3001 WELCOME Welcome, Ada!", "3001 WELCOME Welcome, Bo!"],
     }
+    # What is told if the poison is out of the way.
+    behind = {"poison-wrong-type": ["3001 FAREWELL Farewell, Bo."]}
 
     def __init__(self, world):
         super().__init__(world)
         self.told = {}
 
-    def verify(self, sample, settled, _):
-        self.told[sample] = self.news.get(sample, [])
+    def verify(self, sample, settled, unsettled):
+        self.told[sample] = self.news.get(sample, []) + (self.behind.get(sample, []) if len(unsettled) <= 1 else [])
         expected = sorted(text for texts in self.told.values() for text in texts)
         expect(f"what was told after {sample}", sorted(self.world.topic.received()), expected)
 
 
 class Index(Function):
     name = "index"
+    entities = ("ACTIVITY", "PET")
     cases = [
         ("empty-batch", None),
         ("insert-new-and-old-images", None),

@@ -116,6 +116,16 @@ class Moto(Server):
         except OSError:
             return False
 
+    def reset(self):
+        """Begins anew."""
+        self.interpret(False)
+        self.ask("/moto-api/reset", b"")
+
+    def interpret(self, whether):
+        """It is another part of moto that runs state machines, and what they invoke, than the one that keeps them."""
+        config = {"stepfunctions": {"execute_state_machine": whether}, "lambda": {"use_docker": not whether}}
+        self.ask("/moto-api/config", json.dumps(config).encode())
+
     def query(self, service, action, wanted, **parameters):
         """The texts of the elements of that name in the answer."""
         body = urllib.parse.urlencode({"Action": action, **parameters}).encode()
@@ -211,14 +221,13 @@ class Machine(Server):
         return self.invoke(json.dumps(question).encode())
 
     def create(self, function):
-        # It is another part of moto that runs state machines than the one that keeps them.
-        self.moto.ask("/moto-api/config", b'{"stepfunctions": {"execute_state_machine": true}, "lambda": {"use_docker": false}}')
+        self.moto.interpret(True)
         definition = (TOP / "handlers" / "backfill.asl.json").read_text(encoding="utf-8").replace("${BackfillFunction}", function)
         role = "arn:aws:iam::123456789012:role/backfill"
         return self.moto.states("CreateStateMachine", name="backfill", definition=definition, roleArn=role)["stateMachineArn"]
 
-    def execute(self, machine, question):
-        begun = self.moto.states("StartExecution", stateMachineArn=machine, name="past", input=json.dumps(question))
+    def execute(self, machine, name, question):
+        begun = self.moto.states("StartExecution", stateMachineArn=machine, name=name, input=json.dumps(question))
         limit = time.monotonic() + 120
         while (state := self.moto.states("DescribeExecution", executionArn=begun["executionArn"]))["status"] == "RUNNING":
             if time.monotonic() > limit:
