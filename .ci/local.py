@@ -27,6 +27,8 @@ REPLICA = "PetTrackerReplica"
 VIEWS = "PetTrackerViews"
 LEDGER = "PetTrackerLedger"
 REGION = "eu-west-1"
+# Who we are to emulators.
+KEY = "local"
 
 FUNCTIONS = ["replicate", "materialize", "notify", "index", "backfill"]
 
@@ -183,10 +185,12 @@ def told(message):
 class Machine(Server):
     """The backfill's state machine in moto's interpreter. On this port is what it invokes: a function, and one failure."""
 
-    def __init__(self, moto, invoke):
+    def __init__(self, moto):
         super().__init__(free_port())
         self.moto = moto
-        # From a question to an answer and whether that is an error.
+
+    def begin(self, invoke):
+        """`invoke` is from a question to an answer, and whether that is an error."""
         self.invoke = invoke
         self.asked = Counter()
         # The names of the functions that were asked.
@@ -242,7 +246,7 @@ class Machine(Server):
 
 def signed_by_nobody(service):
     """An emulator looks for the form only, and for the region."""
-    scope = f"local/20260115/{REGION}/{service}/aws4_request"
+    scope = f"{KEY}/20260115/{REGION}/{service}/aws4_request"
     return f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
@@ -253,8 +257,8 @@ def environment(**settings):
     """Ours without anything of AWS in it: no profile, endpoint or queue of the person who runs this."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
     nobody = {
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -10,7 +10,7 @@ import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from local import HOST, REGION, Failure, Server, free_port, serving
+from local import HOST, KEY, REGION, Failure, Server, free_port, serving
 
 # What a transaction needs, by the parts it has.
 PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
@@ -19,11 +19,12 @@ OF_THE_HOP = {"connection", "content-length", "date", "keep-alive", "server", "t
 
 
 class Recorder(Server):
-    """A port for the requests of one function. `calls` has pairs of an action and a resource, and is added to."""
+    """A port for the requests of one function. Pairs of an action and a resource are added to `calls`, or to `assumed` where the
+    function acts in another role than its own."""
 
-    def __init__(self, services, account, domain, calls):
+    def __init__(self, services, account, domain, calls, assumed):
         super().__init__(free_port())
-        self.services, self.account, self.domain, self.calls = services, account, domain, calls
+        self.services, self.account, self.domain, self.calls, self.assumed = services, account, domain, calls, assumed
         # Of a request: whether its service never answers, or refuses it.
         self.silent = self.refused = lambda request: False
         # Of a request that its service has carried out: whether the function hears of that.
@@ -60,7 +61,7 @@ class Recorder(Server):
                 self.over.set()
 
     def pass_on(self, client, request):
-        self.calls.update(self.permissions(request))
+        (self.calls if request.key == KEY else self.assumed).update(self.permissions(request))
         if self.silent(request):
             client.close_connection = True
             self.over.wait()
@@ -120,9 +121,9 @@ class Request:
 
     def __init__(self, method, path, headers, body):
         self.method, self.path, self.headers, self.body = method, path, headers, body
-        scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request", headers.get("Authorization", ""))
+        scope = re.search(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request", headers.get("Authorization", ""))
         # What is not signed for one of AWS's services is for the search server.
-        self.region, self.service = scope.groups() if scope else (REGION, "search")
+        self.key, self.region, self.service = scope.groups() if scope else (KEY, REGION, "search")
         self.operation = headers.get("X-Amz-Target", "").rpartition(".")[2] or self.form().get("Action")
 
     def json(self):

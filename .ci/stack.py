@@ -40,8 +40,7 @@ class Stack:
         self.resources = {name: it for name, it in present if "Condition" not in it or self.condition(it["Condition"])}
 
     def client(self, service):
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.moto.url, **keys)
+        return boto3.client(service, region_name=REGION, endpoint_url=self.moto.url)
 
     def create(self):
         self.put_package()

@@ -4,14 +4,21 @@
 //! |---|---|
 //! | `SOURCE_TABLE` | the table that is read |
 //! | `TARGET_TABLE`, `TARGET_REGION` | the replica, if there is one; its region, if it is not the function's |
+//! | `TARGET_ROLE_ARN` | the role to write to the replica as, if it is not the function's: in another account |
 //! | `VIEW_TABLE` | the table of the views, if there are any |
 //! | `SEARCH_ENDPOINT`, `SEARCH_USER`, `SEARCH_PASSWORD` | the search indexes, if there are any |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for rows that no target can take; without it they are retried |
 
 use std::env;
 
-use anabranch::{aws, dispatch::Dispatcher, lambda, source::backfill::BackfillFunction};
-use anabranch::{replica::Replica, sink::dead_letter::Sqs, sink::table::DynamoDb};
+use anabranch::{
+    aws::{self, Role},
+    dispatch::Dispatcher,
+    lambda,
+    replica::Replica,
+    sink::{dead_letter::Sqs, table::DynamoDb},
+    source::backfill::BackfillFunction,
+};
 use aws_sdk_dynamodb::Client;
 use handlers::{routers, search_server, setting};
 
@@ -19,7 +26,8 @@ use handlers::{routers, search_server, setting};
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let (source, here) = (setting("SOURCE_TABLE")?, Client::new(&aws::load().await));
-    let there = Client::new(&aws::load_as(env::var("TARGET_REGION").ok(), None).await);
+    let (region, role) = (env::var("TARGET_REGION").ok(), setting("TARGET_ROLE_ARN").ok().map(Role::new));
+    let there = Client::new(&aws::load_as(region, role.as_ref()).await);
     let target = setting("TARGET_TABLE").ok();
     let replica =
         target.map(|it| Replica::new(DynamoDb::new(there.clone(), it)).reread(DynamoDb::new(here.clone(), &*source)));
