@@ -318,13 +318,23 @@ fn the_metadata_of_cargo_lambda_say_the_same() {
     let manifest = fs::read_to_string(top().join("handlers/Cargo.toml")).expect("a manifest");
     let manifest: toml::Table = toml::from_str(&manifest).expect("TOML");
     let metadata = &manifest["package"]["metadata"]["lambda"]["bin"];
-    let functions = functions(&template(&[]));
+    let template = template(&[]);
+    let functions = functions(&template);
     assert_eq!(metadata.as_table().expect("a table").len(), functions.len());
     for (binary, function) in functions {
         let deploy = &metadata[&binary]["deploy"];
         assert_eq!(deploy["memory"].as_integer(), function.memory.known().copied(), "{binary}");
         assert_eq!(deploy["timeout"].as_integer(), function.timeout.known().copied(), "{binary}");
         assert_eq!(deploy["runtime"].as_str(), function.runtime.known().map(String::as_str), "{binary}");
+        // Of its tracing the template says nothing, which is that; its architecture is a parameter, or that of the build.
+        assert!(function.properties.get("Tracing").is_none());
+        assert_eq!(deploy["tracing"].as_str(), Some("passthrough"), "{binary}");
+        let logs = template.resource(&format!("{}Logs", function.id)).expect("a log group");
+        let retention = logs.properties.get("RetentionInDays").and_then(Node::scalar).expect("a number of days");
+        assert_eq!(deploy["log_retention"].to_string(), *retention.text, "{binary}");
+        let logging = function.properties.get("LoggingConfig").expect("how it logs");
+        let level = logging.get("ApplicationLogLevel").and_then(Node::scalar).expect("a level");
+        assert_eq!(metadata[&binary]["env"]["RUST_LOG"].as_str(), Some(&*level.text.to_lowercase()), "{binary}");
     }
 }
 
