@@ -79,7 +79,17 @@ mod tests {
 
     fn facts(items: u64, bytes: u64) -> TableFacts {
         let (stream, provisioned) = (Some("NEW_IMAGE".to_owned()), None);
-        TableFacts { name: "T".into(), arn: None, keys: Vec::new(), items, bytes, provisioned, stream, expiry: None, active: true }
+        TableFacts {
+            name: "T".into(),
+            arn: None,
+            keys: Vec::new(),
+            items,
+            bytes,
+            provisioned,
+            stream,
+            expiry: None,
+            active: true,
+        }
     }
 
     fn plan(extent: Extent, rate: Option<f64>) -> VerifyPlan {
