@@ -409,3 +409,17 @@ fn parameters_are_described() {
         assert!(page.contains(&format!("`{name}`")), "src/docs/deploy.md lacks {name}");
     }
 }
+
+/// Whoever is woken by an alarm finds what to do, and no word of alarms that are not there.
+#[test]
+fn operators_are_told_of_every_alarm() {
+    let template = template(&[]);
+    let resources = template.resources().iter();
+    let alarms: BTreeSet<&str> =
+        resources.filter(|it| &*it.kind == "AWS::CloudWatch::Alarm").map(|it| &*it.id).collect();
+    let page = fs::read_to_string(top().join("src/docs/operate.md")).expect("the page");
+    let table = page.split("| Alarm of `template.yaml` |").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let rows = table.expect("the table").lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), alarms);
+    assert!(alarms.len() > 5);
+}
