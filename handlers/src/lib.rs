@@ -16,7 +16,15 @@ pub mod views;
 
 use std::{env, sync::Arc};
 
-use anabranch::{lambda, record::Entity, sink::index::OpenSearch};
+use anabranch::{
+    aws::{self, Role},
+    dispatch::Dispatcher,
+    lambda,
+    record::{Entity, StreamView},
+    router::Router,
+    sink::{dead_letter::Sqs, index::OpenSearch},
+};
+use aws_sdk_dynamodb::Client;
 use serde::{Deserialize, Serialize};
 
 /// A pet of a user.
@@ -89,6 +97,20 @@ pub async fn search_server() -> Result<Arc<OpenSearch>, lambda::Error> {
     }))
 }
 
+/// What writes to the replica: in the region of `TARGET_REGION` and as the role of `TARGET_ROLE_ARN`, if they are set.
+pub async fn replica_client() -> Client {
+    let role = setting("TARGET_ROLE_ARN").ok().map(Role::new);
+    Client::new(&aws::load_as(setting("TARGET_REGION").ok(), role.as_ref()).await)
+}
+
+/// What lets records go through these routes; those that no retry can mend go to the queue of `DEAD_LETTER_QUEUE_URL`, if it is set.
+pub async fn dispatcher<V: StreamView>(router: Router<V>) -> Dispatcher {
+    match setting("DEAD_LETTER_QUEUE_URL") {
+        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
+        Err(_) => Dispatcher::new(router),
+    }
+}
+
 /// An environment variable that a function cannot do without.
 ///
 /// # Errors
@@ -127,9 +149,7 @@ mod tests {
     use std::sync::Arc;
 
     use anabranch::{
-        dispatch::Dispatcher,
         handler::Context,
-        router::Router,
         search::{Search, all_attributes},
         sink::index::Memory,
     };

@@ -130,12 +130,13 @@ fn binaries() -> BTreeMap<String, String> {
     let paths = sources.map(|entry| entry.expect("an entry").path());
     let stream = |(_, text): &(String, String)| text.contains("lambda::run");
     let library = fs::read_to_string(top().join("handlers/src/lib.rs")).expect("the library");
-    let shared =
-        |text: &str| match library.split_once("pub async fn search_server").filter(|_| text.contains("search_server("))
-        {
-            Some((_, shared)) => shared.split("\n}\n").next().unwrap_or_default().to_owned(),
-            None => String::new(),
-        };
+    // The functions of the library that a binary calls.
+    let shared = |text: &str| -> String {
+        let functions = library.split("pub async fn ").skip(1).filter_map(|function| function.split("\n}\n").next());
+        functions
+            .filter(|function| text.contains(&function[..=function.find(['(', '<']).unwrap_or(0)].replace('<', "(")))
+            .collect()
+    };
     paths
         .map(|path| {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
@@ -331,7 +332,7 @@ fn the_metadata_of_cargo_lambda_say_the_same() {
         assert_eq!(deploy["tracing"].as_str(), Some("passthrough"), "{binary}");
         let logs = template.resource(&format!("{}Logs", function.id)).expect("a log group");
         let retention = logs.properties.get("RetentionInDays").and_then(Node::scalar).expect("a number of days");
-        assert_eq!(deploy["log_retention"].to_string(), *retention.text, "{binary}");
+        assert_eq!(deploy["log_retention"].as_integer().expect("days").to_string(), *retention.text, "{binary}");
         let logging = function.properties.get("LoggingConfig").expect("how it logs");
         let level = logging.get("ApplicationLogLevel").and_then(Node::scalar).expect("a level");
         assert_eq!(metadata[&binary]["env"]["RUST_LOG"].as_str(), Some(&*level.text.to_lowercase()), "{binary}");

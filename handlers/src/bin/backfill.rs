@@ -9,34 +9,21 @@
 //! | `SEARCH_ENDPOINT`, `SEARCH_USER`, `SEARCH_PASSWORD` | the search indexes, if there are any |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for rows that no target can take; without it they are retried |
 
-use std::env;
-
-use anabranch::{
-    aws::{self, Role},
-    dispatch::Dispatcher,
-    lambda,
-    replica::Replica,
-    sink::{dead_letter::Sqs, table::DynamoDb},
-    source::backfill::BackfillFunction,
-};
+use anabranch::{aws, lambda, replica::Replica, sink::table::DynamoDb, source::backfill::BackfillFunction};
 use aws_sdk_dynamodb::Client;
-use handlers::{routers, search_server, setting};
+use handlers::{dispatcher, replica_client, routers, search_server, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let (source, here) = (setting("SOURCE_TABLE")?, Client::new(&aws::load().await));
-    let (region, role) = (env::var("TARGET_REGION").ok(), setting("TARGET_ROLE_ARN").ok().map(Role::new));
-    let there = Client::new(&aws::load_as(region, role.as_ref()).await);
+    let there = replica_client().await;
     let target = setting("TARGET_TABLE").ok();
     let replica =
         target.map(|it| Replica::new(DynamoDb::new(there.clone(), it)).reread(DynamoDb::new(here.clone(), &*source)));
     let view = setting("VIEW_TABLE").ok().map(|table| DynamoDb::new(here.clone(), table));
     let router = routers::backfill(replica.clone(), view, search_server().await.ok());
-    let app = match env::var("DEAD_LETTER_QUEUE_URL") {
-        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
-        Err(_) => Dispatcher::new(router),
-    };
+    let app = dispatcher(router).await;
     let function = BackfillFunction::new(here, source, app, "backfill");
     lambda::run_backfill(match replica {
         Some(it) => function.sweeping(there, setting("TARGET_TABLE")?, routers::sweep(it.clone())).verifying(it),

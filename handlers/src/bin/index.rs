@@ -6,18 +6,12 @@
 //! | `SEARCH_USER`, `SEARCH_PASSWORD` | basic authentication, elsewhere |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that cannot be indexed; without it they are retried |
 
-use std::env;
-
-use anabranch::{dispatch::Dispatcher, lambda, sink::dead_letter::Sqs};
-use handlers::{routers, search_server};
+use anabranch::lambda;
+use handlers::{dispatcher, routers, search_server};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let router = routers::index(search_server().await?);
-    let app = match env::var("DEAD_LETTER_QUEUE_URL") {
-        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
-        Err(_) => Dispatcher::new(router),
-    };
-    lambda::run(app).await
+    lambda::run(dispatcher(router).await).await
 }

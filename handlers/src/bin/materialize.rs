@@ -5,23 +5,13 @@
 //! | `VIEW_TABLE` | the table that the views are in: keys `PK` and `SK`, time to live on `anabranchExpires` |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that no view can take; without it they are retried |
 
-use std::env;
-
-use anabranch::{
-    dispatch::Dispatcher,
-    lambda,
-    sink::{dead_letter::Sqs, table::DynamoDb},
-};
-use handlers::{routers, setting};
+use anabranch::{lambda, sink::table::DynamoDb};
+use handlers::{dispatcher, routers, setting};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     let table = DynamoDb::connect(setting("VIEW_TABLE")?, None).await;
     let router = routers::materialize(table);
-    let app = match env::var("DEAD_LETTER_QUEUE_URL") {
-        Ok(queue) => Dispatcher::with_dead_letters(router, Sqs::from_env(queue).await),
-        Err(_) => Dispatcher::new(router),
-    };
-    lambda::run(app).await
+    lambda::run(dispatcher(router).await).await
 }
