@@ -88,3 +88,22 @@ fn what_is_on_its_way_is_no_difference() {
         });
     }
 }
+
+#[test]
+fn both_tables_together_are_read_no_faster_than_told() {
+    paused(async {
+        let (source, target) = (Source::new(), Arc::new(Memory::new("Target", ["PK"])));
+        let replica: Replica = Replica::new(target.clone());
+        let dispatcher = Dispatcher::new(Router::<NewImage>::new().every(replica.clone()));
+        for n in 0..500 {
+            deliver(&dispatcher, [source.put(pet(n, 1)).await]).await;
+        }
+        let verify = Verify::replica(source.rows(), replica, Pages::of(&target, &["PK"])).rate(100.0);
+        let begun = tokio::time::Instant::now();
+        let report = verify.run().await.expect("tables in memory");
+        let (units, seconds) = (report.units, begun.elapsed().as_secs_f64());
+        // 72 pages of each, and 500 rows of each by key.
+        assert!((1_140.0..=1_150.0).contains(&units), "{units}");
+        assert!((units / 100.0 - 1.2..units / 100.0 + 0.5).contains(&seconds), "{units} units in {seconds} s");
+    });
+}

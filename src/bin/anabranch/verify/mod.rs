@@ -5,7 +5,6 @@ mod print;
 use std::{num::NonZeroU32, process::ExitCode, time::Duration};
 
 use anabranch::{
-    aws,
     replica::{Replica, Shape, Tombstones},
     sink::table::DynamoDb,
     source::backfill::{
@@ -16,7 +15,7 @@ use anabranch::{
 use aws_sdk_dynamodb::Client;
 use print::Printer;
 
-use crate::BoxError;
+use crate::{BoxError, connection::Connection, reading::positive};
 
 /// So many items are compared, unless all are.
 const SAMPLE: u64 = 1_000;
@@ -42,9 +41,8 @@ pub(crate) struct Args {
     /// The region of the replica, if it is another one
     #[arg(long, value_name = "REGION", alias = "to-region")]
     replica_region: Option<String>,
-    /// A DynamoDB other than that of AWS, for both tables; credentials and region come from the environment
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
     /// Compare about so many items and as many rows, from places that chance has chosen [default: 1000]
     #[arg(long, value_name = "ITEMS", conflicts_with = "full")]
     sample: Option<u64>,
@@ -76,7 +74,7 @@ pub(crate) struct Args {
     #[arg(long)]
     segments: Option<NonZeroU32>,
     /// Read units a second, of both tables together [default: half of what is provisioned; no limit on demand]
-    #[arg(long, value_name = "UNITS")]
+    #[arg(long, value_name = "UNITS", value_parser = positive)]
     rate: Option<f64>,
     /// Compare items that are expired as well
     #[arg(long)]
@@ -107,7 +105,8 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 
 /// Whether the two are equal; nothing if that was not found out.
 async fn compare(args: &Args) -> Result<Option<bool>, BoxError> {
-    let [source, target] = [args.client(None).await, args.client(args.replica_region.clone()).await];
+    let source = args.connection.client(None).await;
+    let target = args.connection.client(args.replica_region.clone()).await;
     let (from, source_rows) = args.table(&source, &args.source).await?;
     let (to, target_rows) = args.table(&target, &args.replica).await?;
     let rate = args.rate.into_iter().chain(from.1.rate).chain(to.1.rate).reduce(f64::min);
@@ -162,14 +161,6 @@ async fn watch(verify: &Verify, printer: &mut Printer) -> Result<Option<bool>, B
 }
 
 impl Args {
-    async fn client(&self, region: Option<String>) -> Client {
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&aws::load_as(region, None).await);
-        if let Some(endpoint) = &self.endpoint {
-            config = config.endpoint_url(endpoint);
-        }
-        Client::from_conf(config.build())
-    }
-
     fn extent(&self) -> Extent {
         if self.full { Extent::Full } else { Extent::Sample(self.sample.unwrap_or(SAMPLE)) }
     }
@@ -177,7 +168,7 @@ impl Args {
     /// What a table is, how it is read, and its rows.
     async fn table(&self, client: &Client, table: &str) -> Result<((TableFacts, Plan), TableRows), BoxError> {
         let (facts, _) = TableFacts::of(client, table).await?;
-        let plan = Plan::of(&facts, self.wish())?;
+        let plan = Plan::of_reading(&facts, self.wish())?;
         let rows = TableRows::of(client, table).await?.planned(&plan);
         Ok(((facts, plan), rows))
     }
