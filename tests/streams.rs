@@ -18,7 +18,7 @@ use anabranch::{
         dead_letter::Memory,
         table::{AttributeValue, DEFAULT_VERSION_ATTRIBUTE, DynamoDb, Item, item, text},
     },
-    source::streams::StreamReader,
+    source::streams::BatchReader,
     testing::embedded::{Embedded, EmbeddedError, PET_TRACKER, PET_TRACKER_REPLICA, PET_TRACKER_TTL},
 };
 use aws_sdk_dynamodb::Client;
@@ -58,7 +58,7 @@ async fn rows(client: &Client, table: &str) -> HashMap<String, Item> {
 }
 
 /// Reads, dispatches and answers until the stream has nothing more.
-async fn drain(reader: &mut StreamReader, dispatcher: &Dispatcher) -> Vec<BatchReport> {
+async fn drain(reader: &mut BatchReader, dispatcher: &Dispatcher) -> Vec<BatchReport> {
     let mut reports = Vec::new();
     while let Some(batch) = reader.next().await.expect("a readable stream") {
         let report = dispatcher.dispatch(batch.payload.clone(), &Context::default()).await.expect("a stream event");
@@ -76,7 +76,7 @@ async fn a_table_and_its_replica_are_equal() -> Result<(), EmbeddedError> {
     let client = embedded.dynamodb();
     let replica = Replica::new(DynamoDb::new(client.clone(), PET_TRACKER_REPLICA));
     let dispatcher = Dispatcher::new(Router::<NewAndOldImages>::new().every(replica));
-    let mut reader = StreamReader::new(embedded.streams(), stream).batch_size(7);
+    let mut reader = BatchReader::new(embedded.streams(), stream).batch_size(7);
     for round in 0..4 {
         for n in 0..15 {
             match (n + round) % 5 {
@@ -111,7 +111,7 @@ async fn a_record_that_fails_once_is_where_reading_goes_on() -> Result<(), Embed
         }
     };
     let dispatcher = Dispatcher::new(Router::<NewAndOldImages>::new().every(handler.sequential()));
-    let reports = drain(&mut StreamReader::new(embedded.streams(), stream), &dispatcher).await;
+    let reports = drain(&mut BatchReader::new(embedded.streams(), stream), &dispatcher).await;
     assert_eq!(reports.iter().map(|report| report.redelivered).collect::<Vec<_>>(), [3, 0]);
     assert_eq!(*seen.lock().expect("no panic under the lock"), ["PET#0", "PET#1", "PET#2", "PET#2", "PET#3", "PET#4"]);
     embedded.stop().await
@@ -140,7 +140,7 @@ async fn items_that_expire_leave_the_replica_and_say_why() -> Result<(), Embedde
     let replica = Replica::new(DynamoDb::new(client.clone(), PET_TRACKER_REPLICA));
     let router = Router::<NewAndOldImages>::new().every(replica).every(watch);
     let dispatcher = Dispatcher::with_dead_letters(router, Memory::default());
-    drain(&mut StreamReader::new(embedded.streams(), stream), &dispatcher).await;
+    drain(&mut BatchReader::new(embedded.streams(), stream), &dispatcher).await;
     assert_eq!(*expired.lock().expect("no panic under the lock"), ["REMOVE"]);
     assert_eq!(rows(&client, PET_TRACKER_REPLICA).await, rows(&client, PET_TRACKER).await);
     assert_eq!(rows(&client, PET_TRACKER_REPLICA).await.len(), 1);

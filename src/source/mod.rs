@@ -8,5 +8,7 @@ pub mod export;
 pub mod lambda;
 #[cfg(feature = "mapping")]
 pub mod mapping;
+#[cfg(feature = "mapping")]
+pub mod reader;
 #[cfg(feature = "streams")]
 pub mod streams;

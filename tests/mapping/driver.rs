@@ -21,7 +21,7 @@ use crate::play::{seconds, with};
 
 /// A simulated stream, and the clock that goes with it: whoever sleeps makes time pass.
 #[derive(Clone)]
-struct Simulated(Arc<StreamSimulator>);
+pub(crate) struct Simulated(pub(crate) Arc<StreamSimulator>);
 
 impl Clock for Simulated {
     fn now(&self) -> Timestamp {

@@ -5,6 +5,7 @@ mod batching;
 mod driver;
 mod failures;
 mod play;
+mod reader;
 mod streams;
 mod windows;
 mod world;

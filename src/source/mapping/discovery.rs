@@ -99,6 +99,11 @@ impl Discovery {
         }
     }
 
+    /// Lists now, whatever was planned.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        self.at = self.at.min(now);
+    }
+
     fn list_soon(&mut self, now: Timestamp) {
         if self.failures == 0 {
             self.at = self.at.min(now);

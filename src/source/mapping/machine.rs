@@ -150,6 +150,12 @@ impl Machine {
         self.active.iter().map(Shard::in_flight).sum::<usize>() + usize::from(self.discovery.is_busy())
     }
 
+    /// Somebody asks now: whatever only waits for the time to look again looks at once.
+    pub(in crate::source) fn hurry(&mut self, now: Timestamp) {
+        self.discovery.hurry(now);
+        self.active.iter_mut().for_each(|shard| shard.hurry(now));
+    }
+
     /// What happened since the last call.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)

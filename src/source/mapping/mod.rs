@@ -62,7 +62,7 @@ mod sequence;
 mod settings;
 mod shard;
 mod target;
-mod time;
+pub(in crate::source) mod time;
 mod tumbling;
 mod verdict;
 

@@ -27,6 +27,20 @@ pub trait Streams: Send + Sync + 'static {
     fn records<'a>(&'a self, iterator: &'a str, limit: usize) -> BoxFuture<'a, Result<RecordPage, StreamFault>>;
 }
 
+impl<S: Streams + ?Sized> Streams for Arc<S> {
+    fn describe<'a>(&'a self, request: &'a Describe) -> BoxFuture<'a, Result<ShardPage, StreamFault>> {
+        S::describe(self, request)
+    }
+
+    fn iterator<'a>(&'a self, shard: &'a str, position: &'a Position) -> BoxFuture<'a, Result<String, StreamFault>> {
+        S::iterator(self, shard, position)
+    }
+
+    fn records<'a>(&'a self, iterator: &'a str, limit: usize) -> BoxFuture<'a, Result<RecordPage, StreamFault>> {
+        S::records(self, iterator, limit)
+    }
+}
+
 /// Which shards to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Describe {

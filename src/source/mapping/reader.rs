@@ -116,6 +116,11 @@ impl Reader {
         (!self.busy && !self.ended).then_some(self.at)
     }
 
+    /// Asks now, whatever was planned.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        self.at = self.at.min(now);
+    }
+
     pub(super) fn ask(&mut self, now: Timestamp) -> Option<Ask> {
         if self.busy || self.ended || now < self.at {
             return None;
@@ -246,7 +251,8 @@ impl Reader {
         self.note_tip(now, got_some);
         self.at = if got_some { now } else { time::after(now, settings.poll_interval) };
         let last = self.iterator.is_none();
-        let over = last && self.closed && !got_some;
+        // Records that are not wanted are no news, or the page would be read again for ever.
+        let over = last && self.closed && records.is_empty();
         // Whether a page without a successor is the last one, the listing tells.
         let doubt = (last && !self.closed).then_some(Doubt::NoIterator);
         self.ended = over || doubt.is_some();

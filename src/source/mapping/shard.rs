@@ -179,6 +179,11 @@ impl Shard {
         if full { 0 } else { PAGE }
     }
 
+    /// Reads now, whatever was planned.
+    pub(super) fn hurry(&mut self, now: Timestamp) {
+        self.reader.hurry(now);
+    }
+
     /// When to ask again although nothing was answered.
     pub(super) fn wake(&self, settings: &Settings) -> Option<Timestamp> {
         if self.held {

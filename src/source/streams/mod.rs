@@ -1,8 +1,8 @@
 //! A stream read directly, batch by batch: for demos, tests and one-off consumers.
 //!
 //! # Flow
-//! [`StreamReader::next`] reads the next page of the first shard that has records, and hands it out as the event that
-//! Lambda would deliver. [`StreamReader::answer`] takes the [`BatchReport`]: the reader goes on behind the batch, or
+//! [`BatchReader::next`] reads the next page of the first shard that has records, and hands it out as the event that
+//! Lambda would deliver. [`BatchReader::answer`] takes the [`BatchReport`]: the reader goes on behind the batch, or
 //! again at the record that the report names (ESM-35).
 //!
 //! # Guarantees
@@ -41,7 +41,7 @@ const LARGEST_BATCH: usize = 1000;
 const TTL_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 
 /// Reads a stream from its oldest record on, one batch at a time.
-pub struct StreamReader {
+pub struct BatchReader {
     client: Client,
     arn: String,
     batch_size: i32,
@@ -60,7 +60,7 @@ pub struct StreamBatch {
     following: Option<String>,
 }
 
-impl StreamReader {
+impl BatchReader {
     /// A reader of a stream, from the oldest record that it still has.
     pub fn new(client: Client, stream_arn: impl Into<String>) -> Self {
         Self { client, arn: stream_arn.into(), batch_size: 100, shards: Shards::default() }

@@ -106,12 +106,12 @@ fn record(number: &u32) -> Value {
     })
 }
 
-async fn reader(stream: Stream, batch_size: usize) -> (StreamReader, Arc<Mutex<Stream>>) {
+async fn reader(stream: Stream, batch_size: usize) -> (BatchReader, Arc<Mutex<Stream>>) {
     let stream = Arc::new(Mutex::new(stream));
     let shared = Arc::clone(&stream);
     let answer = move |operation: &str, body| shared.lock().unwrap().answer(operation, &body);
     let client = Client::new(&double::config(answer).await);
-    (StreamReader::new(client, STREAM).batch_size(batch_size), stream)
+    (BatchReader::new(client, STREAM).batch_size(batch_size), stream)
 }
 
 fn numbers(batch: &StreamBatch) -> Vec<u32> {
@@ -127,7 +127,7 @@ fn unfinished(number: u32) -> BatchReport {
 }
 
 /// Reads and answers until there is nothing now.
-async fn drain(reader: &mut StreamReader) -> Vec<Vec<u32>> {
+async fn drain(reader: &mut BatchReader) -> Vec<Vec<u32>> {
     let mut batches = Vec::new();
     while let Some(batch) = reader.next().await.unwrap() {
         batches.push(numbers(&batch));

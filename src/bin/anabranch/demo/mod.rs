@@ -22,7 +22,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anabranch::{
     dispatch::Dispatcher,
     handler::{Context, Deadline},
-    source::streams::{StreamBatch, StreamReader},
+    source::streams::{BatchReader, StreamBatch},
     testing::embedded::{Embedded, PET_TRACKER},
 };
 use letters::Letters;
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
     let (observer, letters) = (Observer::new(screen), Arc::new(Letters::new(screen)));
     let script = tokio::spawn(script::play(embedded.dynamodb(), PET_TRACKER));
     let flow = Flow {
-        reader: StreamReader::new(embedded.streams(), stream).batch_size(10),
+        reader: BatchReader::new(embedded.streams(), stream).batch_size(10),
         first: Dispatcher::with_dead_letters(observer.watch(targets.router()), letters.clone()),
         second: Dispatcher::with_dead_letters(targets.router(), letters.clone()),
         screen,
@@ -107,7 +107,7 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
 
 /// The stream and who reads it.
 struct Flow {
-    reader: StreamReader,
+    reader: BatchReader,
     /// Does everything, and shows it.
     first: Dispatcher,
     /// Gets one batch as well, when the first is done with it: Lambda delivers at least once.
