@@ -6,6 +6,8 @@ mod config;
 mod failure;
 mod http;
 mod role;
+#[cfg(any(feature = "search", feature = "invoke"))]
+mod sign;
 
 #[cfg(test)]
 pub(crate) mod double;
@@ -18,6 +20,10 @@ pub use config::{defaults, load};
 pub use failure::AwsFailure;
 #[cfg(feature = "dynamodb")]
 pub(crate) use failure::FailureKind;
+#[cfg(feature = "invoke")]
+pub(crate) use http::connector;
 #[cfg(feature = "search")]
 pub(crate) use http::trusted;
 pub use role::{Role, load_as};
+#[cfg(any(feature = "search", feature = "invoke"))]
+pub(crate) use sign::{Lacking, Signer};

@@ -10,5 +10,7 @@ pub mod lambda;
 pub mod mapping;
 #[cfg(feature = "mapping")]
 pub mod reader;
+#[cfg(feature = "mapping")]
+pub mod redrive;
 #[cfg(feature = "streams")]
 pub mod streams;

@@ -6,6 +6,7 @@ mod driver;
 mod failures;
 mod play;
 mod reader;
+mod redrive;
 mod streams;
 mod windows;
 mod world;

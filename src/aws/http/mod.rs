@@ -77,7 +77,7 @@ impl Shared {
         if let Some((_, connector)) = connectors.iter().find(|(other, _)| same(other, settings)) {
             return connector.clone();
         }
-        let connector = SharedHttpConnector::new(Counting(SharedHttpConnector::new(make(settings))));
+        let connector = SharedHttpConnector::new(Counting(SharedHttpConnector::new(connector(settings))));
         connectors.push((settings.clone(), connector.clone()));
         connector
     }
@@ -104,7 +104,8 @@ fn same(left: &HttpConnectorSettings, right: &HttpConnectorSettings) -> bool {
     left.connect_timeout() == right.connect_timeout() && left.read_timeout() == right.read_timeout()
 }
 
-fn make(settings: &HttpConnectorSettings) -> Connector {
+/// A connector as the clients of AWS have it: the proxy of the environment, and the certificates that are trusted.
+pub(crate) fn connector(settings: &HttpConnectorSettings) -> Connector {
     let builder = Connector::builder().connector_settings(settings.clone()).proxy_config(ProxyConfig::from_env());
     builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusted()).build()
 }

@@ -14,6 +14,7 @@ mod location;
 mod mapping;
 mod meter;
 mod reading;
+mod redrive;
 mod scan;
 mod verify;
 
@@ -36,6 +37,7 @@ enum Command {
     Export(Box<export::Args>),
     Filter(filter::Args),
     Mapping(mapping::Args),
+    Redrive(redrive::Args),
     Scan(Box<scan::Args>),
     Verify(Box<verify::Args>),
 }
@@ -53,6 +55,7 @@ async fn main() -> ExitCode {
         Command::Export(args) => export::run(*args).await,
         Command::Scan(args) => scan::run(*args).await,
         Command::Mapping(args) => mapping::run(&args).map(|()| true),
+        Command::Redrive(args) => redrive::run(args).await,
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

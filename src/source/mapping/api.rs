@@ -44,6 +44,9 @@ impl DynamoDbStream {
         let call = match position {
             Position::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
             Position::Latest => call.shard_iterator_type(ShardIteratorType::Latest),
+            Position::At(sequence) => {
+                call.shard_iterator_type(ShardIteratorType::AtSequenceNumber).sequence_number(sequence.as_str())
+            }
             Position::After(sequence) => {
                 call.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).sequence_number(sequence.as_str())
             }

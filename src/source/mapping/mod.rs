@@ -53,7 +53,7 @@ mod event;
 mod failure;
 mod lane;
 mod machine;
-mod policy;
+pub(in crate::source) mod policy;
 mod ports;
 mod progress;
 mod reader;
@@ -64,7 +64,7 @@ mod shard;
 mod target;
 pub(in crate::source) mod time;
 mod tumbling;
-mod verdict;
+pub(in crate::source) mod verdict;
 
 pub use admission::{Admission, AdmissionError, Description, Request};
 #[cfg(feature = "streams")]
@@ -89,4 +89,4 @@ pub use sequence::Sequence;
 pub use settings::{PAYLOAD_LIMIT, Settings, StartingPosition, TrimPolicy};
 pub use target::InProcess;
 #[cfg(feature = "invoke")]
-pub use target::{InvokeError, LocalFunction};
+pub use target::{AwsFunction, InvokeError, LocalFunction};

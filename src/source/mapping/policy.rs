@@ -11,7 +11,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What an invocation says about its batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::source) enum Verdict {
     /// All of it is done with.
     Success,
     /// The records before this index are done with.

@@ -88,6 +88,8 @@ pub enum Position {
     TrimHorizon,
     /// Behind the newest record that there is.
     Latest,
+    /// At a record.
+    At(Sequence),
     /// Behind a record.
     After(Sequence),
     /// The first record that was created then or later (`AT_TIMESTAMP`). Few back ends know it.
@@ -99,6 +101,7 @@ impl fmt::Display for Position {
         match self {
             Self::TrimHorizon => f.write_str("the oldest record"),
             Self::Latest => f.write_str("behind the newest record"),
+            Self::At(sequence) => write!(f, "at record {sequence}"),
             Self::After(sequence) => write!(f, "behind record {sequence}"),
             Self::Since(time) => write!(f, "the first record since {time}"),
         }

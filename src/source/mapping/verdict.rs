@@ -11,10 +11,10 @@ use super::{
 
 /// The answer, read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Reading {
-    pub(super) verdict: Verdict,
+pub(in crate::source) struct Reading {
+    pub(in crate::source) verdict: Verdict,
     /// What went wrong, in a few words.
-    pub(super) reason: Option<String>,
+    pub(in crate::source) reason: Option<String>,
     /// Whether the function itself raised an error.
     pub(super) raised: bool,
     /// The new state of a tumbling window.
@@ -32,7 +32,7 @@ impl Reading {
 }
 
 /// What the answer to a batch means. A final invocation of a window has no records and needs no state (ESM-52).
-pub(super) fn read(settings: &Settings, batch: &[&Sequence], answer: &Answer) -> Reading {
+pub(in crate::source) fn read(settings: &Settings, batch: &[&Sequence], answer: &Answer) -> Reading {
     match &answer.result {
         Answered::Returned(body) => returned(settings, batch, body),
         Answered::Failed { reason } => Reading { raised: true, ..Reading::failure(reason.as_str()) },

@@ -142,7 +142,10 @@ impl State {
         let after = match position {
             Position::TrimHorizon => shard.trimmed_to.clone(),
             Position::Latest => shard.last(),
-            Position::After(sequence) if shard.has_trimmed(sequence) => return Err(fault(FaultKind::Trimmed)),
+            Position::At(sequence) | Position::After(sequence) if shard.has_trimmed(sequence) => {
+                return Err(fault(FaultKind::Trimmed));
+            }
+            Position::At(sequence) => shard.before(sequence),
             Position::After(sequence) => Some(sequence.clone()),
             Position::Since(_) if !at_timestamp => return Err(fault(FaultKind::Invalid)),
             Position::Since(time) => shard.last_before(time.as_nanos()),
@@ -176,6 +179,11 @@ impl SimulatedShard {
 
     fn last_before(&self, time: i64) -> Option<Sequence> {
         let before = self.records.iter().take_while(|(written, _)| *written < time).last();
+        before.map(|(_, record)| record.sequence().clone()).or_else(|| self.trimmed_to.clone())
+    }
+
+    fn before(&self, sequence: &Sequence) -> Option<Sequence> {
+        let before = self.records.iter().take_while(|(_, record)| record.sequence() < sequence).last();
         before.map(|(_, record)| record.sequence().clone()).or_else(|| self.trimmed_to.clone())
     }
 

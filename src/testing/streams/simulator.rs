@@ -180,6 +180,11 @@ impl StreamSimulator {
         self.lock().faults = Box::new(faults);
     }
 
+    /// The sequence number of a record, which is counted from 1 over the whole stream.
+    pub fn sequence(&self, ordinal: u64) -> String {
+        (BASE + u128::from(ordinal)).to_string()
+    }
+
     /// The number of a record, counted from 1 over the whole stream.
     pub fn ordinal(sequence: &str) -> u64 {
         let number = sequence.parse::<u128>().unwrap_or(BASE);

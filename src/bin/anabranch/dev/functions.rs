@@ -8,7 +8,7 @@ use anabranch::{
     replica::Replica,
     router::Router,
     sink::table::DynamoDb,
-    source::mapping::{Answer, InProcess, LocalFunction, Target},
+    source::mapping::{Answer, AwsFunction, InProcess, LocalFunction, Target},
 };
 use aws_config::SdkConfig;
 use bytes::Bytes;
@@ -22,14 +22,16 @@ const WATCH: &str = "http://127.0.0.1:9000";
 
 /// Where one function is.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
-    name: String,
-    place: Place,
+pub(crate) struct Choice {
+    pub(crate) name: String,
+    pub(crate) place: Place,
 }
 
+/// A place where a function may be.
 #[derive(Debug, Clone)]
-enum Place {
+pub(crate) enum Place {
     InProcess,
+    Aws,
     At(String),
 }
 
@@ -37,13 +39,28 @@ impl FromStr for Choice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, place) = text.split_once('=').ok_or("it is NAME=URL or NAME=in-process")?;
-        let place = match place {
-            "in-process" => Place::InProcess,
-            url if url.starts_with("http://") => Place::At(url.to_owned()),
-            _ => return Err("a function is at an http:// address or in-process".to_owned()),
-        };
-        Ok(Self { name: name.to_owned(), place })
+        let (name, place) = text.rsplit_once('=').ok_or("it is NAME=URL, NAME=in-process or NAME=aws")?;
+        Ok(Self { name: name.to_owned(), place: place.parse()? })
+    }
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "in-process" => Ok(Self::InProcess),
+            "aws" => Ok(Self::Aws),
+            url if url.starts_with("http://") => Ok(Self::At(url.to_owned())),
+            _ => Err("a function is at an http:// address, in-process, or on aws".to_owned()),
+        }
+    }
+}
+
+impl Default for Place {
+    /// Under `cargo lambda watch`.
+    fn default() -> Self {
+        Self::At(WATCH.to_owned())
     }
 }
 
@@ -55,9 +72,10 @@ pub(super) struct Functions {
 }
 
 /// A function, wherever it is.
-pub(super) enum Function {
+pub(crate) enum Function {
     Here(Box<InProcess>),
     There(LocalFunction),
+    OnAws(AwsFunction),
 }
 
 impl Functions {
@@ -66,37 +84,55 @@ impl Functions {
     }
 
     /// Whether there is a way to the function of a mapping.
-    pub(super) fn check(&self, planned: &Planned) -> Result<(), BoxError> {
-        self.target(planned).map(drop)
+    pub(super) async fn check(&self, planned: &Planned) -> Result<(), BoxError> {
+        self.target(planned).await.map(drop)
     }
 
-    pub(super) fn target(&self, planned: &Planned) -> Result<Function, BoxError> {
+    pub(super) async fn target(&self, planned: &Planned) -> Result<Function, BoxError> {
         let chosen = self.choices.iter().find(|choice| planned.names.contains(&choice.name));
         let place = chosen.map(|choice| choice.place.clone()).unwrap_or_else(|| default_place(planned));
+        let replicates = planned.names.iter().any(|name| is_replicate(name));
+        let name = chosen.filter(|_| matches!(place, Place::Aws)).map_or(&planned.names[0], |choice| &choice.name);
+        match place {
+            Place::InProcess if replicates => {
+                let table = planned.environment.get("TARGET_TABLE");
+                let table = table.ok_or_else(|| format!("the function of {} has no TARGET_TABLE", planned.id))?;
+                Ok(Function::replicate(&self.config, name, table))
+            }
+            place => Function::of(name, place).await,
+        }
+    }
+}
+
+impl Function {
+    /// The function of this name; in this process, one that only looks on. AWS is where the environment says, not where the tables are.
+    pub(crate) async fn of(name: &str, place: Place) -> Result<Self, BoxError> {
         Ok(match place {
-            Place::At(url) => Function::There(LocalFunction::at(&url, &planned.names[0])?),
+            Place::At(url) => Self::There(LocalFunction::at(&url, name)?),
+            Place::Aws => Self::OnAws(AwsFunction::new(&anabranch::aws::load().await, name)?),
             Place::InProcess => {
-                let name = planned.names[0].as_str();
-                Function::Here(Box::new(InProcess::new(name, self.dispatcher(planned)?)))
+                let router = Router::<NewAndOldImages>::new().every(look_on);
+                Self::Here(Box::new(InProcess::new(name, Dispatcher::new(router))))
             }
         })
     }
 
-    /// What this program can do itself: `replicate`, and looking on.
-    fn dispatcher(&self, planned: &Planned) -> Result<Dispatcher, BoxError> {
-        if !planned.names.iter().any(|name| name.eq_ignore_ascii_case("replicate")) {
-            return Ok(Dispatcher::new(Router::<NewAndOldImages>::new().every(look_on)));
-        }
-        let target = planned.environment.get("TARGET_TABLE");
-        let target = target.ok_or_else(|| format!("the function of {} has no TARGET_TABLE", planned.id))?;
-        let table = DynamoDb::new(aws_sdk_dynamodb::Client::new(&self.config), target.clone());
-        Ok(Dispatcher::new(Router::<NewAndOldImages>::new().every(Replica::new(table))))
+    /// What this program can do itself: a replica.
+    pub(crate) fn replicate(config: &SdkConfig, name: &str, table: &str) -> Self {
+        let table = DynamoDb::new(aws_sdk_dynamodb::Client::new(config), table);
+        let router = Router::<NewAndOldImages>::new().every(Replica::new(table));
+        Self::Here(Box::new(InProcess::new(name, Dispatcher::new(router))))
     }
+}
+
+/// Whether this program can do the work of a function of that name itself.
+pub(crate) fn is_replicate(name: &str) -> bool {
+    name.eq_ignore_ascii_case("replicate")
 }
 
 /// Without a template the function is one of ours.
 fn default_place(planned: &Planned) -> Place {
-    if planned.id == "replicate" { Place::InProcess } else { Place::At(WATCH.to_owned()) }
+    if planned.id == "replicate" { Place::InProcess } else { Place::default() }
 }
 
 async fn look_on(_: Record<RawImage>) {}
@@ -106,6 +142,7 @@ impl Target for Function {
         match self {
             Self::Here(function) => function.invoke(event),
             Self::There(function) => function.invoke(event),
+            Self::OnAws(function) => function.invoke(event),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `anabranch dev`: what `template.yaml` declares, on this machine.
 
-mod functions;
+pub(crate) mod functions;
 mod plan;
 mod screen;
 mod tables;
@@ -42,8 +42,8 @@ pub(crate) struct Args {
     /// The port of the embedded DynamoDB; 0 takes any that is free
     #[arg(long, default_value_t = 8000, conflicts_with = "endpoint")]
     port: u16,
-    /// Where a function is: NAME=http://127.0.0.1:9000, or NAME=in-process; as often as needed
-    #[arg(long = "function", value_name = "NAME=URL|in-process")]
+    /// Where a function is: NAME=http://127.0.0.1:9000, NAME=in-process or NAME=aws; as often as needed
+    #[arg(long = "function", value_name = "NAME=URL|in-process|aws")]
     functions: Vec<Choice>,
     /// Keeps positions in this file; with an embedded DynamoDB they are gone with it
     #[arg(long, default_value = ".anabranch/checkpoints.json")]
@@ -97,7 +97,7 @@ async fn drive(
     let (stop, stopped) = watch::channel(false);
     let mut running = JoinSet::new();
     for planned in plan.mappings {
-        functions.check(&planned)?;
+        functions.check(&planned).await?;
         let parts = Parts {
             config: config.clone(),
             functions: functions.clone(),
@@ -161,7 +161,7 @@ impl Parts {
         mut stopped: watch::Receiver<bool>,
     ) -> Result<Ended, BoxError> {
         let source = DynamoDbStream::new(aws_sdk_dynamodbstreams::Client::new(&self.config), stream);
-        let mut mapping = Mapping::new(planned.settings.clone(), stream, source, self.functions.target(planned)?)
+        let mut mapping = Mapping::new(planned.settings.clone(), stream, source, self.functions.target(planned).await?)
             .keep(&planned.id, self.checkpoints.clone());
         if planned.settings.failure_destination {
             mapping = mapping.on_failure(FolderDestination::new(&self.failures));

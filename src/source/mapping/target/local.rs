@@ -3,15 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_smithy_http_client::Connector;
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorSettings},
-    orchestrator::{HttpRequest, HttpResponse},
-};
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
+use super::call::{self, reason};
 use crate::source::mapping::{Answer, BoxError, Target};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,12 +30,18 @@ pub struct LocalFunction {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvokeError {
-    /// Only plain HTTP on this machine or its network is spoken here.
+    /// A tool on this machine, or its network, speaks plain HTTP.
     #[error("`{url}` is no http:// address")]
     NotHttp {
         /// What was given.
         url: String,
     },
+    /// The configuration says no region.
+    #[error("the AWS configuration has no region; set AWS_REGION")]
+    NoRegion,
+    /// The configuration has no credentials.
+    #[error("the AWS configuration has no credentials provider")]
+    NoCredentials,
 }
 
 impl LocalFunction {
@@ -50,7 +53,7 @@ impl LocalFunction {
         if !endpoint.starts_with("http://") {
             return Err(InvokeError::NotHttp { url: endpoint.to_owned() });
         }
-        let url = format!("{}/2015-03-31/functions/{name}/invocations", endpoint.trim_end_matches('/'));
+        let url = format!("{}{}", endpoint.trim_end_matches('/'), call::path(name));
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(PATIENCE).build();
         let connector = Connector::builder().connector_settings(settings).build_http();
         Ok(Self { url: url.into(), connector: Arc::new(connector) })
@@ -62,22 +65,9 @@ impl LocalFunction {
     }
 
     async fn call(&self, event: Bytes) -> Result<Answer, BoxError> {
-        let mut request = HttpRequest::new(SdkBody::from(event));
-        request.set_method("POST")?;
-        request.set_uri(self.url.to_string())?;
-        request.headers_mut().insert("content-type", "application/json");
-        let response = self.connector.call(request).await?;
-        let header = |name| response.headers().get(name).map(str::to_owned);
-        let (id, version) = (header("x-amzn-requestid"), header("x-amz-executed-version"));
-        let raised = header("x-amz-function-error").is_some();
-        let (status, body) = read(response).await?;
-        Ok(Answer { request_id: id, version, ..answer(status, raised, body) })
+        let invoked = call::post(&self.connector, &self.url, event, Vec::new()).await?;
+        Ok(invoked.answer(|invoked| answer(invoked.status, invoked.raised, invoked.body.clone())))
     }
-}
-
-async fn read(response: HttpResponse) -> Result<(u16, Bytes), BoxError> {
-    let status = response.status().as_u16();
-    Ok((status, ByteStream::new(response.into_body()).collect().await?.into_bytes()))
 }
 
 /// What an answer of such a tool means.
@@ -96,14 +86,6 @@ fn is_error(body: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(body).ok();
     value.is_some_and(|value| value.get("errorType").is_some() && value.get("errorMessage").is_some())
         || body.windows(20).take(200).any(|text| text == b"Task timed out after")
-}
-
-/// The message of an error, shortened: it may quote anything.
-fn reason(body: &[u8]) -> String {
-    let value: Option<Value> = serde_json::from_slice(body).ok();
-    let message = value.and_then(|value| value.get("errorMessage").and_then(Value::as_str).map(str::to_owned));
-    let message = message.unwrap_or_else(|| "the function failed".to_owned());
-    message.chars().take(200).collect()
 }
 
 impl Target for LocalFunction {
