@@ -69,6 +69,10 @@ pub(in crate::source) mod verdict;
 pub use admission::{Admission, AdmissionError, Description, Request};
 #[cfg(feature = "streams")]
 pub use api::DynamoDbStream;
+#[cfg(feature = "dynamodb")]
+pub use checkpoints::TableCheckpoints;
+#[cfg(any(test, feature = "testing"))]
+pub use checkpoints::checkpoints_conform;
 pub use checkpoints::{CheckpointError, FileCheckpoints, MemoryCheckpoints};
 pub use command::{Command, MappingError, ProcessingResult, Reply};
 pub use destination::FolderDestination;

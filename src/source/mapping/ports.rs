@@ -225,12 +225,14 @@ pub trait Destination: Send + Sync + 'static {
 
 /// Where positions outlive the process: per group, stream and shard.
 ///
-/// A call saves all of its checkpoints or none.
+/// A position never moves back: a checkpoint that is behind the kept one of its shard changes nothing, so a process that was
+/// taken for dead does no harm. Otherwise a call that succeeds has saved all of its checkpoints. What was saved in one place goes on
+/// in another: [`load`](Self::load) it here, and [`save`](Self::save) it there.
 pub trait Checkpoints: Send + Sync + 'static {
     /// The checkpoints of a group for a stream.
     fn load<'a>(&'a self, group: &'a str, stream: &'a str) -> BoxFuture<'a, Result<Vec<Checkpoint>, BoxError>>;
 
-    /// Keeps checkpoints, each in the place of the shard's earlier one.
+    /// Keeps checkpoints, each in the place of the shard's earlier one, if that is not further.
     fn save<'a>(
         &'a self,
         group: &'a str,
@@ -261,6 +263,13 @@ pub struct Checkpoint {
     pub window: Option<WindowState>,
     /// When it was taken. Nanoseconds since 1970.
     pub updated_at: i64,
+}
+
+impl Checkpoint {
+    /// How far it is. Nothing comes behind the end of a shard.
+    pub(super) fn rank(&self) -> (bool, Option<&Sequence>) {
+        (self.finished, self.sequence.as_ref())
+    }
 }
 
 fn write_shard<S: Serializer>(shard: &ShardId, serializer: S) -> Result<S::Ok, S::Error> {

@@ -10,6 +10,7 @@ use std::{path::PathBuf, sync::Arc};
 use anabranch::{
     source::mapping::{
         Checkpoints, DynamoDbStream, Ended, FileCheckpoints, FolderDestination, Mapping, MemoryCheckpoints,
+        TableCheckpoints,
     },
     testing::embedded::Embedded,
 };
@@ -45,9 +46,9 @@ pub(crate) struct Args {
     /// Where a function is: NAME=http://127.0.0.1:9000, NAME=in-process or NAME=aws; as often as needed
     #[arg(long = "function", value_name = "NAME=URL|in-process|aws")]
     functions: Vec<Choice>,
-    /// Keeps positions in this file; with an embedded DynamoDB they are gone with it
-    #[arg(long, default_value = ".anabranch/checkpoints.json")]
-    checkpoints: PathBuf,
+    /// Keeps positions in this file, or in a table (table:NAME); with an embedded DynamoDB they are gone with it
+    #[arg(long, default_value = ".anabranch/checkpoints.json", value_name = "FILE|table:NAME")]
+    checkpoints: String,
     /// Where failure documents go, under the keys that they would have in S3
     #[arg(long, default_value = ".anabranch/failures")]
     failures: PathBuf,
@@ -70,7 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
     match &args.endpoint {
         Some(endpoint) => {
             let config = anabranch::aws::defaults().endpoint_url(endpoint).load().await;
-            let checkpoints = Arc::new(FileCheckpoints::open(&args.checkpoints)?);
+            let checkpoints = kept(&args.checkpoints, &config)?;
             drive(&args, plan, &config, checkpoints, screen).await
         }
         None => {
@@ -83,6 +84,14 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
             done
         }
     }
+}
+
+/// Where positions outlive this process.
+fn kept(place: &str, config: &SdkConfig) -> Result<Arc<dyn Checkpoints>, BoxError> {
+    Ok(match place.strip_prefix("table:") {
+        Some(table) => Arc::new(TableCheckpoints::new(aws_sdk_dynamodb::Client::new(config), table)),
+        None => Arc::new(FileCheckpoints::open(place)?),
+    })
 }
 
 /// All mappings side by side.

@@ -10,7 +10,10 @@ use std::{
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 
-use super::memory::{self, Kept};
+use super::{
+    CheckpointError,
+    memory::{self, Kept},
+};
 use crate::source::mapping::{BoxError, Checkpoint, Checkpoints};
 
 /// Keeps checkpoints in one JSON file, which is also how they are exported and imported: copy it.
@@ -21,31 +24,6 @@ use crate::source::mapping::{BoxError, Checkpoint, Checkpoints};
 pub struct FileCheckpoints {
     path: PathBuf,
     kept: Arc<Mutex<Kept>>,
-}
-
-/// Why a checkpoint file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The file cannot be read or written.
-    #[error("the checkpoint file {path} cannot be used")]
-    File {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file holds something else.
-    #[error("{path} is no checkpoint file")]
-    Content {
-        /// The file.
-        path: String,
-        /// Where it is wrong.
-        source: serde_json::Error,
-    },
-    /// The thread that was writing ended.
-    #[error("the checkpoint file was not written to its end")]
-    Interrupted,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -18,10 +18,17 @@ pub struct MemoryCheckpoints {
 /// By group and stream.
 pub(super) type Kept = BTreeMap<(String, String), BTreeMap<ShardId, Checkpoint>>;
 
-/// Puts checkpoints in the place of earlier ones.
+/// Puts checkpoints in the place of earlier ones that are not further.
 pub(super) fn put(kept: &mut Kept, group: &str, stream: &str, checkpoints: &[Checkpoint]) {
+    if checkpoints.is_empty() {
+        return;
+    }
     let shards = kept.entry((group.to_owned(), stream.to_owned())).or_default();
-    shards.extend(checkpoints.iter().map(|checkpoint| (checkpoint.shard.clone(), checkpoint.clone())));
+    for checkpoint in checkpoints {
+        if shards.get(&checkpoint.shard).is_none_or(|kept| kept.rank() <= checkpoint.rank()) {
+            shards.insert(checkpoint.shard.clone(), checkpoint.clone());
+        }
+    }
 }
 
 pub(super) fn get(kept: &Kept, group: &str, stream: &str) -> Vec<Checkpoint> {
