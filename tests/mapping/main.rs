@@ -2,6 +2,7 @@
 
 mod admission;
 mod batching;
+mod contract;
 mod driver;
 mod failures;
 mod play;
