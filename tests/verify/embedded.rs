@@ -12,7 +12,7 @@ use anabranch::{
             Answer, Ask, BackfillFunction,
             verify::{Extent, Report, Rows, TableRows, Verify, VerifyError},
         },
-        streams::StreamReader,
+        streams::BatchReader,
     },
     testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA, PET_TRACKER_VIEWS},
     view::{Contribution, View},
@@ -40,7 +40,7 @@ async fn kept() -> (Embedded, Client) {
     let replica = Replica::new(DynamoDb::new(client.clone(), PET_TRACKER_REPLICA));
     let view = species(DynamoDb::new(client.clone(), PET_TRACKER_VIEWS));
     let dispatcher = Dispatcher::new(Router::<NewAndOldImages>::new().every(replica).every(view));
-    let mut reader = StreamReader::new(embedded.streams(), stream).batch_size(100);
+    let mut reader = BatchReader::new(embedded.streams(), stream).batch_size(100);
     while let Some(batch) = reader.next().await.expect("a stream") {
         let report = dispatcher.dispatch(batch.payload.clone(), &Context::default()).await.expect("a batch");
         assert!(report.unfinished.is_none(), "{report:?}");

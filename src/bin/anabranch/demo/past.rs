@@ -22,7 +22,7 @@ use anabranch::{
             Backfill, Counts, Plan, TableFacts, Wish,
             verify::{Report, TableRows, Verify, VerifyError},
         },
-        streams::StreamReader,
+        streams::BatchReader,
     },
     testing::embedded::Embedded,
     view::View,
@@ -108,7 +108,7 @@ pub(super) async fn play(embedded: &Embedded, screen: Screen) -> Result<Past, Bo
     }
     let items = remember(&client).await?;
     screen.last_act(items);
-    let reader = StreamReader::new(embedded.streams(), switch_on(&client).await?).batch_size(50);
+    let reader = BatchReader::new(embedded.streams(), switch_on(&client).await?).batch_size(50);
     let (brought_all, over) = (AtomicBool::new(false), AtomicBool::new(false));
     let work = async {
         let (users, brought) = tokio::try_join!(write(&client), noting(&brought_all, bring(&client, screen)))?;
@@ -220,7 +220,7 @@ async fn noting<T>(done: &AtomicBool, work: impl Future<Output = T>) -> T {
 
 /// The present, until all is over and the stream has nothing more: how many changes there were, and how many beside the backfill.
 async fn follow(
-    mut reader: StreamReader,
+    mut reader: BatchReader,
     client: &Client,
     [brought_all, over]: [&AtomicBool; 2],
     screen: Screen,
