@@ -64,7 +64,7 @@ class Server:
             return probe.connect_ex((HOST, self.port)) == 0
 
     def ask(self, path, body=None, headers={}):
-        with DIRECT.open(urllib.request.Request(self.url + path, body, headers), timeout=10) as response:
+        with DIRECT.open(urllib.request.Request(self.url + path, body, headers), timeout=60) as response:
             return response.read().decode()
 
 

@@ -37,6 +37,8 @@ class Recorder(Server):
 
         class Requests(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Else a body waits for the other end to have seen its headers.
+            disable_nagle_algorithm = True
 
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

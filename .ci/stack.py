@@ -9,15 +9,16 @@ import re
 import zipfile
 
 import boto3
-from local import HOST, REGION, Failure, expect
+from local import REGION, Failure, expect
 
 ACCOUNT = "123456789012"
 NO_VALUE = object()
+PSEUDO = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::NoValue": NO_VALUE}
 
 # What moto does not keep of a resource, and why it does not matter here. What it keeps after all must go from this list.
 NOT_KEPT = {
     ("AWS::DynamoDB::Table", "SSESpecification"): "moto's CloudFormation hands it on under a name that its tables do not read, for good",
-    ("AWS::Lambda::Function", "Architectures"): "moto's CloudFormation does not hand it on; the binaries run here are those of this machine",
+    ("AWS::Lambda::Function", "Architectures"): "moto's CloudFormation does not hand it on; what runs is built for this machine",
     ("AWS::Lambda::Function", "LoggingConfig"): "moto has no such setting",
     ("AWS::Lambda::Function", "Code"): "moto answers with an address of its own; the binaries that run are those of this working tree",
     ("AWS::Lambda::Function", "Tags"): "SAM's own mark",
@@ -124,8 +125,7 @@ class Stack:
         return re.sub(r"\$\{([\w.:]+)\}", value, text)
 
     def reference(self, name):
-        pseudo = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::StackName": self.name, "AWS::NoValue": NO_VALUE}
-        for known in (pseudo, self.parameters, self.physical):
+        for known in (PSEUDO, {"AWS::StackName": self.name}, self.parameters, self.physical):
             if name in known:
                 return known[name]
         raise Failure(f"moto made no {name}")
@@ -174,7 +174,7 @@ def comparable(value):
     return value
 
 
-# ----------------------------------------------------------------------------------------------------- what moto's CloudFormation leaves out
+# ------------------------------------------------------------------------------------------------- what moto's CloudFormation leaves out
 
 
 def complete_table(stack, name, properties):
@@ -226,7 +226,7 @@ MADE = {
     "AWS::SQS::QueuePolicy": make_queue_policy,
 }
 
-# ------------------------------------------------------------------------------- resources as a template would have them, with their attributes
+# --------------------------------------------------------------------------- resources as a template would have them, with their attributes
 
 
 def table(stack, name):
