@@ -1,5 +1,7 @@
 //! A server that answers every scan with a canned page, so that what is measured is the client.
 
+#![allow(dead_code, reason = "each benchmark uses its own part of the support code")]
+
 use std::{
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -36,23 +38,7 @@ impl Canned {
 
 /// Serves until the process ends; the port is handed back.
 pub(crate) fn serve(canned: Canned) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    let canned = Arc::new(canned);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let canned = Arc::clone(&canned);
-            // A client that goes away ends its connection only.
-            thread::spawn(move || converse(stream, &canned).unwrap_or_default());
-        }
-    });
-    port
-}
-
-fn converse(stream: TcpStream, canned: &Canned) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut requests = BufReader::new(stream.try_clone()?);
-    while let Some(request) = next_request(&mut requests)? {
+    serve_by(move |request| {
         // Some clients write spaces.
         let number =
             request.replace(' ', "").split_once(r#""ExclusiveStartKey":{"PK":{"N":""#).map_or(0, |(_, key)| {
@@ -61,7 +47,30 @@ fn converse(stream: TcpStream, canned: &Canned) -> std::io::Result<()> {
             });
         let page = canned.page(number);
         thread::sleep(canned.latency);
-        answer(&stream, &page)?;
+        page
+    })
+}
+
+/// The same with an answer of one's own to each request's body.
+pub(crate) fn serve_by(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let page = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let page = Arc::clone(&page);
+            // A client that goes away ends its connection only.
+            thread::spawn(move || converse(stream, &*page).unwrap_or_default());
+        }
+    });
+    port
+}
+
+fn converse(stream: TcpStream, page: &impl Fn(&str) -> Vec<u8>) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut requests = BufReader::new(stream.try_clone()?);
+    while let Some(request) = next_request(&mut requests)? {
+        answer(&stream, &page(&request))?;
     }
     Ok(())
 }
