@@ -133,6 +133,9 @@ pub struct Wish {
     pub rate: Option<f64>,
     /// Items a second that all workers hand to the handlers together: no limit by default.
     pub items_per_second: Option<f64>,
+    /// How many items a page has at most, before any are left out: as many as fit into 1 MB by default. Of smaller pages a slice that is
+    /// killed repeats less; each is rounded up to half a read unit.
+    pub page_items: Option<u32>,
     /// Whether reads are consistent, at twice the price.
     pub consistent: bool,
     /// Whether rows that are expired are read all the same.
@@ -157,6 +160,9 @@ pub struct Plan {
     pub rate: Option<f64>,
     /// Items a second that all workers hand to the handlers together.
     pub items_per_second: Option<f64>,
+    /// How many items a page has at most.
+    #[serde(default)]
+    pub page_items: Option<u32>,
     /// Whether reads are consistent.
     pub consistent: bool,
     /// The attribute by which expired rows are left out.
@@ -230,6 +236,8 @@ impl Plan {
         let workers = at_least_one("the number of workers", wish.workers.unwrap_or(4))?;
         let segments =
             at_least_one("the number of segments", wish.segments.unwrap_or_else(|| segments(table, workers)))?;
+        let page_items =
+            wish.page_items.map(|items| at_least_one("the number of items to a page", items)).transpose()?;
         let unit = READ_UNIT * if wish.consistent { 1.0 } else { 2.0 };
         let units = (table.bytes as f64 / unit).ceil();
         let by_rate = units / rate.unwrap_or(f64::from(workers) * WORKER_RATE);
@@ -243,6 +251,7 @@ impl Plan {
             segments,
             rate,
             items_per_second: wish.items_per_second,
+            page_items,
             consistent: wish.consistent,
             expiry: table.expiry.clone().filter(|_| !wish.keep_expired),
             units,
@@ -287,7 +296,7 @@ impl Plan {
 
     /// The table as a history that is read as planned.
     pub fn apply(&self, history: TableHistory) -> TableHistory {
-        let (workers, consistent) = (f64::from(self.workers), self.consistent);
+        let (workers, consistent, page_items) = (f64::from(self.workers), self.consistent, self.page_items);
         let mut history = history.segments(self.segments);
         if let Some(rate) = self.rate {
             history = history.rate(rate / workers);
@@ -298,7 +307,10 @@ impl Plan {
         if let Some(attribute) = &self.expiry {
             history = history.skip_expired(attribute);
         }
-        history.scan_with(move |scan| if consistent { scan.consistent() } else { scan })
+        history.scan_with(move |scan| {
+            let scan = if consistent { scan.consistent() } else { scan };
+            page_items.into_iter().fold(scan, |scan, items| scan.page_limit(items))
+        })
     }
 }
 
@@ -401,6 +413,8 @@ mod tests {
             let error = Plan::of(&table(), Wish { rate: Some(rate), ..Wish::default() }).unwrap_err();
             assert!(matches!(error, PlanError::Setting { setting: "the rate", .. }), "{error}");
         }
+        let empty = Plan::of(&table(), Wish { page_items: Some(0), ..Wish::default() }).unwrap_err();
+        assert!(empty.to_string().contains("the number of items to a page is 0"), "{empty}");
         let none = Plan::of(&table(), Wish { workers: Some(0), ..Wish::default() }).unwrap_err();
         assert_eq!(none.to_string(), "the number of workers is 0, and has to be between 1 and 1,000,000");
     }

@@ -61,6 +61,9 @@ pub(crate) struct Args {
     /// Rows a second, for all workers together [default: no limit]
     #[arg(long, value_name = "ROWS")]
     rows_per_second: Option<f64>,
+    /// At most so many rows to a page: of smaller ones less is repeated [default: as many as fit into 1 MB]
+    #[arg(long, value_name = "ROWS", conflicts_with = "export")]
+    page_limit: Option<NonZeroU32>,
     /// Read consistently, at twice the price
     #[arg(long)]
     consistent: bool,
@@ -216,6 +219,7 @@ impl Args {
             segments: self.segments.map(NonZeroU32::get),
             rate: self.rate,
             items_per_second: self.rows_per_second,
+            page_items: self.page_limit.map(NonZeroU32::get),
             consistent: self.consistent,
             keep_expired: self.keep_expired,
         }

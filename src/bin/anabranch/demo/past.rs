@@ -202,9 +202,9 @@ fn replica(client: &Client) -> Replica {
 /// The past.
 async fn bring(client: &Client, screen: Screen) -> Result<Counts, BoxError> {
     let (facts, history) = TableFacts::of(client, TABLE).await?;
-    let wish = Wish { workers: Some(2), segments: Some(4), items_per_second: Some(ROWS_A_SECOND), ..Wish::default() };
     // Pages of a few rows, or the table would have one.
-    let history = Plan::of(&facts, wish)?.apply(history).scan_with(|scan| scan.page_limit(6));
+    let wish = Wish { workers: Some(2), segments: Some(4), page_items: Some(6), ..Wish::default() };
+    let history = Plan::of(&facts, Wish { items_per_second: Some(ROWS_A_SECOND), ..wish })?.apply(history);
     let backfill = Backfill::new(history, dispatcher(client), "demo");
     let mut job = backfill.job("the past", backfill.history().places()?);
     backfill.run(&mut job, 2, |_| ()).await?;
