@@ -35,6 +35,8 @@ use tokio::{
     sync::{Barrier, Mutex, mpsc},
 };
 
+/// The span of X-Ray that every invocation is below.
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 const SIDE_BY_SIDE: usize = 4;
 
 /// What the function does: fails at 13, waits for its fellows at 77, panics at 99.
@@ -60,6 +62,10 @@ fn function() {
     let fellows = Arc::new(Barrier::new(SIDE_BY_SIDE));
     let router = Router::by_attribute("entityType").route("ROW", move |record| handle(record, fellows.clone()));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    #[cfg(feature = "otel")]
+    if std::env::var_os(traced::ASKED).is_some() {
+        return runtime.block_on(traced::run(router));
+    }
     // It ends with an error when the Runtime API goes away.
     _ = runtime.block_on(lambda::run(router));
 }
@@ -79,6 +85,7 @@ async fn next(State(api): State<Arc<Api>>) -> impl IntoResponse {
     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + Duration::from_secs(30);
     let headers = [
         ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-trace-id", TRACE.to_owned()),
         ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
         ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-west-1:123456789012:function:f".to_owned()),
     ];
@@ -277,4 +284,72 @@ async fn a_panic_is_a_line_with_its_place_and_without_what_it_quotes() {
         (&json!("handler"), &json!("ROW"), &json!("the-request"))
     );
     assert_eq!((&span["first"], &span["last"]), (&json!(sequence(0)), &json!(sequence(0))));
+}
+
+/// Spans for OpenTelemetry.
+#[cfg(feature = "otel")]
+mod traced {
+    use anabranch::{dispatch::Dispatcher, lambda};
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::{
+        error::OTelSdkResult,
+        trace::{SdkTracerProvider, SpanData, SpanExporter},
+    };
+    use serde_json::{Map, Value, json};
+    use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+
+    use super::{Function, event};
+
+    pub(super) const ASKED: &str = "ANABRANCH_TEST_TRACED";
+
+    /// Prints spans when it is asked to, or when five seconds have passed, which no test waits for.
+    #[derive(Debug)]
+    struct Printer;
+
+    impl SpanExporter for Printer {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            for span in batch {
+                let attributes = span.attributes.iter().map(|one| (one.key.to_string(), json!(one.value.to_string())));
+                let line = json!({
+                    "span": span.name, "trace": span.span_context.trace_id().to_string(), "id": span.span_context.span_id().to_string(),
+                    "parent": span.parent_span_id.to_string(), "attributes": attributes.collect::<Map<_, _>>(),
+                });
+                println!("{line}");
+            }
+            Ok(())
+        }
+    }
+
+    pub(super) async fn run(app: impl Into<Dispatcher>) {
+        let provider = SdkTracerProvider::builder().with_batch_exporter(Printer).build();
+        let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+        tracing_subscriber::registry().with(lambda::log_layer()).with(spans).init();
+        _ = lambda::run_traced(app, move || provider.force_flush().expect("it prints")).await;
+    }
+
+    #[tokio::test]
+    async fn spans_are_below_that_of_x_ray_and_out_before_the_next_event() {
+        let mut function = Function::start_with(vec![(ASKED, "1")]).await;
+        for id in ["first", "second"] {
+            function.send(id, event(0, 1));
+            assert_eq!(function.answer().await.1, "response");
+        }
+        let lines = function.lines().await;
+        let span = |name: &str| -> &Value {
+            let mut named = lines.iter().filter(|line| line["span"] == name);
+            named.next().unwrap_or_else(|| panic!("no span {name}: {lines:?}"))
+        };
+        let (invocation, batch, handler) = (span("f"), span("batch"), span("handler"));
+        assert_eq!(invocation["parent"], "53995c3f42cd8ad8");
+        for span in [invocation, batch, handler] {
+            assert_eq!(span["trace"], "5759e988bd862e3fe1be46a994272793");
+        }
+        assert_eq!((&batch["parent"], &handler["parent"]), (&invocation["id"], &batch["id"]));
+        let attributes = &invocation["attributes"];
+        assert_eq!(
+            (&attributes["faas.invocation_id"], &attributes["faas.coldstart"]),
+            (&json!("first"), &json!("true"))
+        );
+        assert!(lines.iter().all(|line| line["span"].is_null() || !line.to_string().contains("item-0")), "{lines:?}");
+    }
 }

@@ -37,6 +37,8 @@
 #[cfg(feature = "dynamodb")]
 mod backfill;
 mod logs;
+#[cfg(feature = "otel")]
+mod otel;
 mod raw;
 
 use std::{
@@ -47,7 +49,7 @@ use std::{
 #[cfg(feature = "dynamodb")]
 pub use backfill::run_backfill;
 pub use lambda_runtime::Error;
-use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, layers::TracingLayer, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, Service, layers::TracingLayer, service_fn};
 pub use logs::{init as init_logs, layer as log_layer};
 use tokio::time::Instant;
 
@@ -77,11 +79,58 @@ const EARLIEST_DEADLINE: u64 = 1_000_000_000_000;
 /// Outside of Lambda, where the runtime's environment variables are missing. Locally, use `cargo lambda watch`.
 pub async fn run(app: impl Into<Dispatcher>) -> Result<(), Error> {
     logs::init();
-    let emf = Emf::from_env()?;
-    let dispatcher = app.into();
-    let handler = service_fn(move |event: LambdaEvent<()>| metered(emf, dispatcher.clone(), event.context));
-    let runtime = Runtime::new(handler).layer(raw::RawBodyLayer).layer(TracingLayer::new());
+    let runtime = Runtime::new(function(app.into())?).layer(raw::RawBodyLayer).layer(TracingLayer::new());
     runtime.run_concurrent().await
+}
+
+/// [`run`], with a span for each invocation that OpenTelemetry understands, as a child of X-Ray's if the function is traced.
+///
+/// The program sets its subscriber up: [`log_layer`], and beside it `tracing-opentelemetry`'s layer with an exporter of its
+/// choice. `flush` is called when the answer of an invocation is out and its spans are closed, before Lambda may freeze the process: there
+/// an exporter that works in the background has to send what it has got. Take the same versions of `opentelemetry` and
+/// `tracing-opentelemetry` as this crate, or spans find no parents.
+///
+/// ```no_run
+/// use anabranch::{lambda, record::{NewImage, RawImage, Record}, router::Router};
+/// use opentelemetry::trace::TracerProvider;
+/// use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
+/// use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+///
+/// async fn audit(record: Record<RawImage, NewImage>) {}
+///
+/// async fn run(exporter: impl SpanExporter + 'static) -> Result<(), lambda::Error> {
+///     let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
+///     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("pets"));
+///     tracing_subscriber::registry().with(lambda::log_layer()).with(spans).init();
+///     let flush = move || provider.force_flush().unwrap_or_else(|error| tracing::warn!(%error, "spans were lost"));
+///     lambda::run_traced(Router::<NewImage>::new().every(audit), flush).await
+/// }
+/// ```
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Panics
+/// As [`run`].
+#[cfg(feature = "otel")]
+pub async fn run_traced(app: impl Into<Dispatcher>, flush: impl Fn() + Clone + Send + 'static) -> Result<(), Error> {
+    logs::init();
+    let runtime = Runtime::new(function(app.into())?).layer(raw::RawBodyLayer).layer(otel::Traced::new(flush));
+    runtime.run_concurrent().await
+}
+
+/// What the runtime calls for each event.
+fn function(
+    dispatcher: Dispatcher,
+) -> Result<
+    impl Service<LambdaEvent<()>, Response = BatchResponse, Error = DispatchError, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static,
+    Error,
+> {
+    let emf = Emf::from_env()?;
+    Ok(service_fn(move |event: LambdaEvent<()>| metered(emf, dispatcher.clone(), event.context)))
 }
 
 /// An answer, and the line of its metrics.
