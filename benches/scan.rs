@@ -133,9 +133,9 @@ fn peers(python: &str, node: &Path) -> ExitCode {
         "processor time per item: ours {us:.0} ns, SDK for Rust {sdk:.0} ns, boto3 {boto3:.0} ns, SDK for Node {javascript:.0} ns"
     );
     let held = [
-        bound("times less processor time than the SDK for Rust and serde_dynamo", sdk / us, |it| it >= 4.0),
-        bound("times less than boto3", boto3 / us, |it| it >= 10.0),
-        bound("times less than the SDK for Node", javascript / us, |it| it >= 3.0),
+        bound("times less processor time than the SDK for Rust and serde_dynamo", sdk / us, |it| it >= 5.0),
+        bound("times less than boto3", boto3 / us, |it| it >= 30.0),
+        bound("times less than the SDK for Node", javascript / us, |it| it >= 8.0),
     ];
     if held == [true; 3] { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anabranch::testing::embedded::{Embedded, PET_TRACKER};
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
@@ -19,14 +19,7 @@ const ROWS: usize = 300;
 async fn filled() -> Embedded {
     let embedded = Embedded::start().await.expect("an embedded DynamoDB");
     embedded.create_table(PET_TRACKER, None).await.expect("a table");
-    let client = embedded.dynamodb();
-    for first in (0..ROWS).step_by(25) {
-        let rows = (first..first + 25).map(|n| {
-            let put = PutRequest::builder().set_item(Some(row(n).into_iter().collect())).build().expect("complete");
-            WriteRequest::builder().put_request(put).build()
-        });
-        client.batch_write_item().request_items(PET_TRACKER, rows.collect()).send().await.expect("rows are written");
-    }
+    embedded.put_rows(PET_TRACKER, (0..ROWS).map(row)).await.expect("rows are written");
     embedded
 }
 

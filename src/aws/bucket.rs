@@ -8,20 +8,18 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::{
     ClientOptions, CredentialProvider,
     aws::{AmazonS3, AmazonS3Builder, AwsCredential},
 };
-use tokio::sync::Mutex;
+
+use super::credentials::KeptCredentials;
 
 /// The address of S3, if it is not that of AWS; as every SDK reads it.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
 /// Nothing comes for so long: the request is tried again. A whole file may take as long as its reader.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Credentials are asked for again so long before they expire.
-const EARLY: Duration = Duration::from_secs(300);
 
 /// A bucket for [exports](crate::source::export) and [files](crate::sink::file), with the region, the credentials (profiles, single
 /// sign-on and roles among them) and the endpoint of a configuration such as [`load`](super::load) makes.
@@ -41,46 +39,25 @@ pub fn bucket(config: &SdkConfig, name: &str) -> object_store::Result<AmazonS3> 
         builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
     }
     builder = match config.credentials_provider() {
-        Some(provider) => builder.with_credentials(Arc::new(Credentials { provider, kept: Mutex::default() })),
+        Some(provider) => builder.with_credentials(Arc::new(Credentials(KeptCredentials::new(provider)))),
         None => builder.with_skip_signature(true),
     };
     builder.build()
 }
 
-/// The SDK's credentials, kept until they are about to expire.
+/// The SDK's credentials.
 #[derive(Debug)]
-struct Credentials {
-    provider: SharedCredentialsProvider,
-    kept: Mutex<Option<Kept>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    credential: Arc<AwsCredential>,
-    expires: Option<SystemTime>,
-}
-
-impl Kept {
-    fn is_good(&self, now: SystemTime) -> bool {
-        self.expires.is_none_or(|expires| expires > now + EARLY)
-    }
-}
+struct Credentials(KeptCredentials);
 
 impl Credentials {
     async fn get(&self) -> object_store::Result<Arc<AwsCredential>> {
-        let mut kept = self.kept.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_good(SystemTime::now())) {
-            return Ok(Arc::clone(&kept.credential));
-        }
-        let found = self.provider.provide_credentials().await;
+        let found = self.0.get(SystemTime::now()).await;
         let found = found.map_err(|source| object_store::Error::Generic { store: "S3", source: Box::new(source) })?;
-        let credential = Arc::new(AwsCredential {
+        Ok(Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),
             token: found.session_token().map(str::to_owned),
-        });
-        *kept = Some(Kept { credential: Arc::clone(&credential), expires: found.expiry() });
-        Ok(credential)
+        }))
     }
 }
 
@@ -102,7 +79,10 @@ impl CredentialProvider for Credentials {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use aws_credential_types::{Credentials as Found, provider::future};
+    use aws_credential_types::{
+        Credentials as Found,
+        provider::{ProvideCredentials, SharedCredentialsProvider, future},
+    };
 
     use super::*;
 
@@ -123,7 +103,7 @@ mod tests {
 
     async fn asked_twice(seconds: u64) -> [String; 2] {
         let provider = SharedCredentialsProvider::new(Numbered(AtomicU64::new(0), seconds));
-        let credentials = Credentials { provider, kept: Mutex::default() };
+        let credentials = Credentials(KeptCredentials::new(provider));
         let mut asked = Vec::new();
         for _ in 0..2 {
             asked.push(credentials.get_credential().await.unwrap().key_id.clone());

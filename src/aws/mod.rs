@@ -3,6 +3,8 @@
 #[cfg(feature = "export-s3")]
 mod bucket;
 mod config;
+#[cfg(any(feature = "search", feature = "invoke", feature = "export-s3"))]
+mod credentials;
 mod failure;
 mod http;
 mod role;

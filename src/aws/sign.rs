@@ -1,37 +1,24 @@
 //! Signature Version 4, for the services of AWS that are asked without a client of the SDK.
 
-use std::{
-    error::Error,
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, fmt, time::SystemTime};
 
 use aws_config::SdkConfig;
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider},
-};
+use aws_credential_types::Credentials;
 use aws_sigv4::{
     http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
-use tokio::sync::Mutex;
+
+use super::credentials::KeptCredentials;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 type Headers = Vec<(String, String)>;
-
-/// Credentials are renewed this long before they expire.
-const RENEWAL: Duration = Duration::from_secs(300);
-/// Credentials that do not say when they expire are asked for again after this time.
-const LIFETIME: Duration = Duration::from_secs(900);
 
 /// What it takes to sign for a service of AWS.
 pub(crate) struct Signer {
     service: &'static str,
     region: String,
-    provider: SharedCredentialsProvider,
-    /// The last credentials, and when they are to be renewed.
-    kept: Mutex<Option<(Credentials, SystemTime)>>,
+    credentials: KeptCredentials,
 }
 
 /// What a configuration lacks.
@@ -46,28 +33,14 @@ impl Signer {
     pub(crate) fn new(config: &SdkConfig, service: &'static str) -> Result<Self, Lacking> {
         let region = config.region().ok_or(Lacking::Region)?.to_string();
         let provider = config.credentials_provider().ok_or(Lacking::Credentials)?;
-        Ok(Self { service, region, provider, kept: Mutex::default() })
+        Ok(Self { service, region, credentials: KeptCredentials::new(provider) })
     }
 
     /// The headers to add to a request with this content type.
     pub(crate) async fn headers(&self, method: &str, url: &str, kind: &str, body: &[u8]) -> Result<Headers, BoxError> {
         let now = SystemTime::now();
-        let credentials = self.credentials(now).await?;
+        let credentials = self.credentials.get(now).await?;
         self.signature(credentials, now, (method, url, kind, body))
-    }
-
-    /// The kept credentials while they are good; providers such as an assumed role ask a service each time.
-    async fn credentials(&self, now: SystemTime) -> Result<Credentials, BoxError> {
-        let mut kept = self.kept.lock().await;
-        if let Some((credentials, renewal)) = &*kept
-            && now < *renewal
-        {
-            return Ok(credentials.clone());
-        }
-        let credentials = self.provider.provide_credentials().await?;
-        let renewal = credentials.expiry().map_or(now + LIFETIME, |expiry| expiry - RENEWAL);
-        *kept = Some((credentials.clone(), renewal));
-        Ok(credentials)
     }
 
     fn signature(
@@ -98,7 +71,9 @@ impl fmt::Debug for Signer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use aws_credential_types::provider::SharedCredentialsProvider;
 
     use super::*;
 
@@ -106,13 +81,13 @@ mod tests {
         let credentials =
             Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
         let provider = SharedCredentialsProvider::new(credentials);
-        Signer { service, region: "eu-central-1".into(), provider, kept: Mutex::default() }
+        Signer { service, region: "eu-central-1".into(), credentials: KeptCredentials::new(provider) }
     }
 
     async fn headers(service: &'static str, url: &str, body: &[u8]) -> std::collections::HashMap<String, String> {
         let signer = signer(service);
         let now = UNIX_EPOCH + Duration::from_secs(1_763_692_800);
-        let credentials = signer.credentials(now).await.unwrap();
+        let credentials = signer.credentials.get(now).await.unwrap();
         signer.signature(credentials, now, ("POST", url, "application/x-ndjson", body)).unwrap().into_iter().collect()
     }
 
@@ -134,29 +109,6 @@ mod tests {
     const BODY: &str = "ca3d163bab055381827226140568f3bef7eaac187cebd76878e0b63e9e442356";
     const MANAGED: &str = "7bafb8db582f9e601a0e83db550726f758c955c65aed659a8c03573e66b0a891";
     const SERVERLESS: &str = "8c78dc5f6cb0bbfc3ee2b3b91d287e48fcfced353793b3206fbc3a15e142a286";
-
-    #[tokio::test]
-    async fn credentials_are_kept_until_shortly_before_they_expire() {
-        #[derive(Debug)]
-        struct Counting(std::sync::atomic::AtomicU64);
-        impl ProvideCredentials for Counting {
-            fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
-            where
-                Self: 'a,
-            {
-                let count = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                let expiry = UNIX_EPOCH + Duration::from_secs(3600 * count);
-                let credentials = Credentials::new(count.to_string(), "secret", None, Some(expiry), "test");
-                aws_credential_types::provider::future::ProvideCredentials::ready(Ok(credentials))
-            }
-        }
-        let provider = SharedCredentialsProvider::new(Counting(0.into()));
-        let signer = Signer { provider, ..signer("es") };
-        for (seconds, count) in [(0, "1"), (3299, "1"), (3300, "2"), (6000, "2")] {
-            let credentials = signer.credentials(UNIX_EPOCH + Duration::from_secs(seconds)).await.unwrap();
-            assert_eq!(credentials.access_key_id(), count, "after {seconds} s");
-        }
-    }
 
     #[test]
     fn debug_shows_no_secret() {

@@ -227,10 +227,26 @@ impl Embedded {
     /// # Errors
     /// [`EmbeddedError::Table`].
     pub async fn put_pets(&self, pets: usize) -> Result<(), EmbeddedError> {
-        let pets: Vec<_> = (0..pets).map(pet).collect();
-        for chunk in pets.chunks(25) {
-            let write = self.dynamodb().batch_write_item().request_items(PET_TRACKER, chunk.to_vec());
-            write.send().await.map_err(|error| not_set_up(PET_TRACKER, AwsFailure::of(&error)))?;
+        self.put_rows(PET_TRACKER, (0..pets).map(pet)).await
+    }
+
+    /// Puts rows of different keys into a table, 25 at a time.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Table`].
+    pub async fn put_rows<R>(&self, table: &str, rows: impl IntoIterator<Item = R>) -> Result<(), EmbeddedError>
+    where
+        R: IntoIterator<Item = (String, AttributeValue)>,
+    {
+        let client = self.dynamodb();
+        let put = |row: R| {
+            let put = PutRequest::builder().set_item(Some(row.into_iter().collect())).build().expect("an item is set");
+            WriteRequest::builder().put_request(put).build()
+        };
+        let writes: Vec<_> = rows.into_iter().map(put).collect();
+        for chunk in writes.chunks(25) {
+            let write = client.batch_write_item().request_items(table, chunk.to_vec());
+            write.send().await.map_err(|error| not_set_up(table, AwsFailure::of(&error)))?;
         }
         Ok(())
     }
@@ -287,7 +303,7 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
     KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("all that is required is set")
 }
 
-fn pet(n: usize) -> WriteRequest {
+fn pet(n: usize) -> impl Iterator<Item = (String, AttributeValue)> {
     let texts = [
         ("PK", format!("USER#{:06}", n / 7)),
         ("SK", format!("PET#{n:06}")),
@@ -295,11 +311,9 @@ fn pet(n: usize) -> WriteRequest {
         ("name", format!("Pet {n}")),
         ("species", ["cat", "dog", "parrot"][n % 3].to_owned()),
     ];
-    let put =
-        texts.into_iter().fold(PutRequest::builder(), |put, (name, text)| put.item(name, AttributeValue::S(text)));
-    let weight = 0.5 + 0.25 * (n % 39) as f64;
-    let put = put.item("weightKg", AttributeValue::N(weight.to_string()));
-    WriteRequest::builder().put_request(put.build().expect("an item is set")).build()
+    let weight = AttributeValue::N((0.5 + 0.25 * (n % 39) as f64).to_string());
+    let texts = texts.into_iter().map(|(name, text)| (name, AttributeValue::S(text)));
+    texts.chain([("weightKg", weight)]).map(|(name, value)| (name.to_owned(), value))
 }
 
 fn not_set_up(table: &str, failure: AwsFailure) -> EmbeddedError {

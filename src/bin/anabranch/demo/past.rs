@@ -29,7 +29,7 @@ use anabranch::{
 };
 use aws_sdk_dynamodb::{
     Client,
-    types::{PutRequest, StreamSpecification, StreamViewType, WriteRequest},
+    types::{StreamSpecification, StreamViewType},
 };
 use serde_json::{Value, json};
 
@@ -106,7 +106,7 @@ pub(super) async fn play(embedded: &Embedded, screen: Screen) -> Result<Past, Bo
     for table in [TABLE, REPLICA, VIEWS] {
         embedded.create_table(table, None).await?;
     }
-    let items = remember(&client).await?;
+    let items = remember(embedded).await?;
     screen.last_act(items);
     let reader = BatchReader::new(embedded.streams(), switch_on(&client).await?).batch_size(50);
     let (brought_all, over) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -123,16 +123,13 @@ pub(super) async fn play(embedded: &Embedded, screen: Screen) -> Result<Past, Bo
 }
 
 /// What was there before anybody listened.
-async fn remember(client: &Client) -> Result<usize, BoxError> {
+async fn remember(embedded: &Embedded) -> Result<usize, BoxError> {
     let pets = (0..PETS).map(|n| kept(n, "3.5"));
     let activities = (0..ACTIVITIES).flat_map(|hour| (0..2).map(move |n| activity(&id(n), hour, "play", 10 + hour)));
     let rows: Vec<_> = pets.chain(activities).filter_map(Act::into_row).collect();
-    for rows in rows.chunks(25) {
-        let puts = rows.iter().map(|row| PutRequest::builder().set_item(Some(row.clone())).build());
-        let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
-        client.batch_write_item().request_items(TABLE, writes.collect::<Result<_, _>>()?).send().await?;
-    }
-    Ok(rows.len())
+    let count = rows.len();
+    embedded.put_rows(TABLE, rows).await?;
+    Ok(count)
 }
 
 /// Switches the stream on; gives its ARN.
