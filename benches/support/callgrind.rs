@@ -26,15 +26,28 @@ pub(crate) fn count_all(arguments: &[&str], environment: &[(&str, &str)]) -> u64
     collect(&[], arguments, environment)
 }
 
+/// Counts everything that another program does. What it prints is not kept.
+pub(crate) fn count_program(program: &str, arguments: &[&str]) -> u64 {
+    let mut command = valgrind(&[]);
+    command.arg(program).args(arguments);
+    collected(command, arguments)
+}
+
 fn collect(options: &[&str], arguments: &[&str], environment: &[(&str, &str)]) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .args(options)
-        .arg(std::env::current_exe().expect("this program"))
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .output()
-        .expect("valgrind is needed to count instructions: install it (`apt-get install valgrind`)");
+    let mut command = valgrind(options);
+    command.arg(std::env::current_exe().expect("this program")).args(arguments).envs(environment.iter().copied());
+    collected(command, arguments)
+}
+
+fn valgrind(options: &[&str]) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).args(options);
+    command
+}
+
+fn collected(mut command: Command, arguments: &[&str]) -> u64 {
+    let output =
+        command.output().expect("valgrind is needed to count instructions: install it (`apt-get install valgrind`)");
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?} failed:\n{log}");
     let collected = log.lines().find_map(|line| line.split_once("Collected : "));

@@ -2,6 +2,10 @@
 
 use std::{borrow::Cow, str};
 
+#[cfg(any(test, feature = "export"))]
+use super::watch::LookForAll;
+#[cfg(any(test, feature = "export"))]
+pub(crate) use super::watch::Watched;
 use super::{
     scan::{number_length, plain_string, skip_space, string_length},
     skip, text,
@@ -111,6 +115,24 @@ pub(crate) fn members<'a>(text: &'a [u8], show: &mut impl FnMut(&'a [u8], &'a [u
     }
 }
 
+/// Shows those attributes of an item that are watched: by their place among the names, each with its value. What follows the
+/// item is handed back; nothing if it is broken. Only compact items are watched: of others some may be passed over.
+#[cfg(any(test, feature = "export"))]
+#[inline]
+pub(crate) fn watched<'a>(
+    item: &'a [u8],
+    watched: &[Watched],
+    show: &mut impl FnMut(usize, &'a [u8]),
+) -> Option<&'a [u8]> {
+    // A value that is broken breaks the item, too.
+    let show = |place, value: &'a [u8]| {
+        if let Some(after) = skip::attribute(value) {
+            show(place, &value[..value.len() - after.len()]);
+        }
+    };
+    skip::item_watching(item.strip_prefix(b"{")?, &mut LookForAll { watched, show })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +191,24 @@ mod tests {
             assert!(show(text).is_none(), "{text}");
         }
         assert_eq!(members(br#"{"a":1}"#, &mut |_, _| None), None);
+    }
+
+    #[test]
+    fn watched_attributes_are_shown_by_place() {
+        let names = ["PK", "SK"].map(|name| Watched::new(name).unwrap());
+        let show = |item: &'static str| {
+            let mut seen = Vec::new();
+            let rest = watched(item.as_bytes(), &names, &mut |place, value| seen.push((place, value)));
+            rest.map(|rest| (rest, seen))
+        };
+        let (rest, seen) =
+            show(r#"{"SK":{"N":"1"},"M":{"M":{"PK":{"S":"inner"}}},"PK":{"S":"a"},"PKs":{"S":"x"}} rest"#).unwrap();
+        assert_eq!(rest, b" rest");
+        assert_eq!(seen, [(1, br#"{"N":"1"}"#.as_slice()), (0, br#"{"S":"a"}"#)]);
+        assert_eq!(show(r#"{"a":{"S":"x"}}"#).unwrap().1, []);
+        for broken in ["", "{", r#"{"PK":{"S":"a}}"#, r#"{"PK":{"S":"a"}"#] {
+            assert!(show(broken).is_none(), "{broken}");
+        }
     }
 
     #[test]

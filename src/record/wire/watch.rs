@@ -4,7 +4,7 @@ use super::skip::Watch;
 
 /// The name of an attribute that somebody will ask every record for.
 #[derive(Debug, Clone)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     /// The name as JSON has it, from behind its opening quote to behind its colon: `name":`.
     key: Box<[u8]>,
     /// The first eight bytes of it, those beyond its end left out.
@@ -14,7 +14,7 @@ pub(super) struct Watched {
 
 impl Watched {
     /// Names that need escapes are not watched: they are found in general.
-    pub(super) fn new(name: &str) -> Option<Self> {
+    pub(crate) fn new(name: &str) -> Option<Self> {
         let key: Box<[u8]> = format!("{name}\":").into_bytes().into();
         if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
             return None;
@@ -46,6 +46,29 @@ impl<'a> Watch<'a> for Look<'_, 'a> {
         let Some(first) = attribute.first_chunk::<8>() else { return };
         if u64::from_le_bytes(*first) & self.watched.mask == self.watched.word && self.found.is_none() {
             self.found = attribute.strip_prefix(&*self.watched.key);
+        }
+    }
+}
+
+/// Looks for several attributes, and shows each where it is seen: by its place among the names, from its value on.
+#[cfg(any(test, feature = "export"))]
+pub(super) struct LookForAll<'w, S> {
+    pub(super) watched: &'w [Watched],
+    pub(super) show: S,
+}
+
+#[cfg(any(test, feature = "export"))]
+impl<'a, S: FnMut(usize, &'a [u8])> Watch<'a> for LookForAll<'_, S> {
+    #[inline(always)]
+    fn see(&mut self, attribute: &'a [u8]) {
+        let Some(first) = attribute.first_chunk::<8>() else { return };
+        let word = u64::from_le_bytes(*first);
+        for (place, watched) in self.watched.iter().enumerate() {
+            if word & watched.mask == watched.word
+                && let Some(value) = attribute.strip_prefix(&*watched.key)
+            {
+                (self.show)(place, value);
+            }
         }
     }
 }

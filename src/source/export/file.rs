@@ -1,9 +1,13 @@
 //! One data file: fetched, decompressed, cut into lines, and the lines into batches.
 
-use std::{io::Write, mem, sync::Arc};
+use std::{
+    io::{self, BufRead, Read, Write},
+    mem,
+    sync::Arc,
+};
 
-use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
+use bytes::{Buf, Bytes};
+use flate2::bufread::MultiGzDecoder;
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use object_store::ObjectStoreExt;
@@ -17,8 +21,8 @@ use super::{
 };
 use crate::record::wire::EventWriter;
 
-/// So much is decompressed at a time: gzip makes at most a thousand times as much of it.
-const STEP: usize = 8 * 1024;
+/// So much is decompressed at a time, unless a line is longer.
+const ROOM: usize = 64 * 1024;
 /// No line is as long: an item has 400 KB, a change two of them, and JSON makes of that a few times as much.
 const LONGEST_LINE: usize = 64 * 1024 * 1024;
 
@@ -94,18 +98,23 @@ impl FileReader {
         let mut content = Content::new();
         let mut batch = Batch::default();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|source| of_store(store, path, source))?;
-            content.digest.update(&chunk);
-            for step in chunk.chunks(STEP) {
-                let lines = content.decompress(step).map_err(|error| self.damaged(batch.line, error))?;
-                self.lines(lines, &mut batch).await?;
-                content.forget_lines();
-            }
+            content.push(chunk.map_err(|source| of_store(store, path, source))?);
+            self.content(&mut content, &mut batch).await?;
         }
-        let (lines, checksum) = content.finish().map_err(|error| self.damaged(batch.line, error))?;
-        self.lines(&lines, &mut batch).await?;
+        content.end();
+        self.content(&mut content, &mut batch).await?;
+        let (line, checksum) = content.finish();
+        self.lines(&line, &mut batch).await?;
         self.verify(batch.line, &checksum)?;
         self.send(&mut batch).await?;
+        Ok(())
+    }
+
+    /// Takes the lines that are whole by now.
+    async fn content(&self, content: &mut Content, batch: &mut Batch) -> Result<(), Stop> {
+        while let Some(lines) = content.lines().map_err(|error| self.damaged(batch.line, error))? {
+            self.lines(lines, batch).await?;
+        }
         Ok(())
     }
 
@@ -207,51 +216,109 @@ impl Batch {
 /// Why a file's content cannot be read.
 #[derive(Debug)]
 enum ContentError {
-    Gzip(std::io::Error),
+    Gzip(io::Error),
     TooLong,
 }
 
-impl From<std::io::Error> for ContentError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Gzip(error)
-    }
-}
-
 /// The content of a file on its way from compressed bytes to lines.
+///
+/// It is decompressed into room of its own: flate2's writers clear theirs at every step, and copy what they decompressed.
 struct Content {
     digest: Md5,
-    gzip: MultiGzDecoder<Vec<u8>>,
-    /// How many bytes of whole lines there are.
+    gzip: MultiGzDecoder<Chunk>,
+    /// Decompressed bytes, and room for more.
+    text: Vec<u8>,
+    /// How many bytes of it are decompressed, and how many of these are whole lines.
+    filled: usize,
     lines: usize,
+    /// Whether the file has any bytes at all.
     any: bool,
 }
 
 impl Content {
     fn new() -> Self {
-        Self { digest: Md5::new(), gzip: MultiGzDecoder::new(Vec::new()), lines: 0, any: false }
+        let gzip = MultiGzDecoder::new(Chunk::default());
+        Self { digest: Md5::new(), gzip, text: vec![0; ROOM], filled: 0, lines: 0, any: false }
     }
 
-    /// Decompresses the next bytes; answers with the lines that are whole.
-    fn decompress(&mut self, bytes: &[u8]) -> Result<&[u8], ContentError> {
-        self.any = true;
-        self.gzip.write_all(bytes)?;
-        let text = self.gzip.get_ref();
-        self.lines = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
-        if text.len() - self.lines > LONGEST_LINE {
-            return Err(ContentError::TooLong);
+    /// Takes the next bytes of the file, when no lines are left of those before.
+    fn push(&mut self, bytes: Bytes) {
+        self.any |= !bytes.is_empty();
+        self.digest.update(&bytes);
+        self.gzip.get_mut().rest = bytes;
+    }
+
+    /// The file has no more bytes. An empty one is a file without lines.
+    fn end(&mut self) {
+        self.gzip.get_mut().is_last = true;
+    }
+
+    /// Decompresses until there are whole lines, or no more bytes; answers with the lines, if there are any.
+    fn lines(&mut self) -> Result<Option<&[u8]>, ContentError> {
+        self.text.copy_within(self.lines..self.filled, 0);
+        self.filled -= mem::take(&mut self.lines);
+        while self.decompress()? {
+            if let Some(end) = memchr::memrchr(b'\n', &self.text[..self.filled]) {
+                self.lines = end + 1;
+                return Ok(Some(&self.text[..=end]));
+            }
         }
-        Ok(&text[..self.lines])
+        Ok(None)
     }
 
-    /// Makes room where the lines were.
-    fn forget_lines(&mut self) {
-        self.gzip.get_mut().drain(..mem::take(&mut self.lines));
+    /// Fills the room that there is; says whether anything came.
+    fn decompress(&mut self) -> Result<bool, ContentError> {
+        if !self.any {
+            return Ok(false);
+        }
+        if self.filled == self.text.len() {
+            if self.filled >= LONGEST_LINE {
+                return Err(ContentError::TooLong);
+            }
+            self.text.resize(2 * self.filled, 0);
+        }
+        match self.gzip.read(&mut self.text[self.filled..]) {
+            Ok(more) => {
+                self.filled += more;
+                Ok(more > 0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(ContentError::Gzip(error)),
+        }
     }
 
-    /// The last lines, and the checksum of the compressed bytes. An empty file is one without lines.
-    fn finish(mut self) -> Result<(Vec<u8>, String), ContentError> {
-        let lines = if self.any { self.gzip.finish()? } else { Vec::new() };
-        Ok((lines, base64(self.digest.finalize_reset().as_slice())))
+    /// A last line without an end, and the checksum of the compressed bytes.
+    fn finish(mut self) -> (Vec<u8>, String) {
+        self.text.truncate(self.filled);
+        (self.text, base64(self.digest.finalize().as_slice()))
+    }
+}
+
+/// What was fetched of a file and is not decompressed yet. When it is used up and more is to come, reading would block.
+#[derive(Default)]
+struct Chunk {
+    rest: Bytes,
+    is_last: bool,
+}
+
+impl BufRead for Chunk {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self.rest.is_empty() && !self.is_last {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(&self.rest),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.rest.advance(amount);
+    }
+}
+
+impl Read for Chunk {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(into)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
@@ -269,13 +336,20 @@ mod tests {
 
     fn read(compressed: &[u8], step: usize) -> Result<Vec<u8>, ContentError> {
         let (mut content, mut text) = (Content::new(), Vec::new());
+        let mut lines = |content: &mut Content| {
+            while let Some(lines) = content.lines()? {
+                assert!(lines.ends_with(b"\n"));
+                text.extend_from_slice(lines);
+            }
+            Ok(())
+        };
         for step in compressed.chunks(step) {
-            let lines = content.decompress(step)?;
-            assert!(lines.is_empty() || lines.ends_with(b"\n"));
-            text.extend_from_slice(lines);
-            content.forget_lines();
+            content.push(Bytes::copy_from_slice(step));
+            lines(&mut content)?;
         }
-        text.extend_from_slice(&content.finish()?.0);
+        content.end();
+        lines(&mut content)?;
+        text.extend_from_slice(&content.finish().0);
         Ok(text)
     }
 
@@ -284,7 +358,7 @@ mod tests {
         let text: Vec<u8> = (0..5_000).flat_map(|n| format!("{{\"line\":{n}}}\n").into_bytes()).collect();
         let members = [gzip(&text[..10_001]), gzip(b""), gzip(&text[10_001..])].concat();
         for compressed in [gzip(&text), members] {
-            for step in [1, 7, 1_000, STEP] {
+            for step in [1, 7, 1_000, 1_000_000] {
                 assert_eq!(read(&compressed, step).unwrap(), text);
             }
         }
@@ -297,9 +371,9 @@ mod tests {
     fn a_file_that_was_cut_is_noticed_wherever_it_was() {
         let whole = gzip(b"{\"Item\":{\"PK\":{\"S\":\"a\"}}}\n{\"Item\":{\"PK\":{\"S\":\"b\"}}}\n");
         for cut in 1..whole.len() {
-            assert!(matches!(read(&whole[..cut], STEP), Err(ContentError::Gzip(_))), "{cut} of {}", whole.len());
+            assert!(matches!(read(&whole[..cut], 8), Err(ContentError::Gzip(_))), "{cut} of {}", whole.len());
         }
         let longer = [whole.as_slice(), b"more"].concat();
-        assert!(read(&longer, STEP).is_err());
+        assert!(read(&longer, 8).is_err());
     }
 }

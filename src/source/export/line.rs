@@ -3,7 +3,10 @@
 use super::{Kind, error::LineReason};
 use crate::record::{
     Timestamp,
-    wire::{EventWriter, Frame, ItemJson, RecordParts, walk},
+    wire::{
+        EventWriter, Frame, ItemJson, RecordParts,
+        walk::{self, Watched},
+    },
 };
 
 type Read<T> = Result<T, LineReason>;
@@ -23,6 +26,8 @@ pub(super) struct Lines {
     kind: Kind,
     /// The names of the key attributes, as JSON has them between quotes.
     keys: Vec<Vec<u8>>,
+    /// The same for compact items; none if a name needs escapes.
+    watched: Vec<Watched>,
     row: Frame,
     insert: Frame,
     modify: Frame,
@@ -52,6 +57,7 @@ impl Lines {
         Self {
             kind,
             keys: keys.iter().map(|name| quoted(name)).collect(),
+            watched: keys.iter().map(|name| Watched::new(name)).collect::<Option<_>>().unwrap_or_default(),
             row: Frame::of(&RecordParts { source_arn: Some(table_arn.into()), ..row }, &[KEYS, NEW]),
             insert: Frame::of(&change(true, false), &[ID, TIME_TEXT, KEYS, NEW]),
             modify: Frame::of(&change(true, true), &[ID, TIME_TEXT, KEYS, NEW, OLD]),
@@ -86,7 +92,7 @@ impl Lines {
     fn row<'a>(&self, line: &'a [u8], scratch: &mut Scratch) -> Read<&'a [u8]> {
         // As DynamoDB writes it, looked through once.
         if let Some(item) = line.strip_prefix(b"{\"Item\":").and_then(|rest| rest.strip_suffix(b"}"))
-            && self.keys_of(item, scratch) == Ok(())
+            && self.watched_keys_of(item, scratch)
         {
             return Ok(item);
         }
@@ -94,21 +100,22 @@ impl Lines {
         self.keys_of(item, scratch).map(|()| item)
     }
 
-    /// Writes the key attributes of an item, in the order in which it has them.
+    /// Writes the key attributes of a compact item; says whether it is whole and has them all.
+    fn watched_keys_of(&self, item: &[u8], scratch: &mut Scratch) -> bool {
+        let mut keys = KeyWriter::new(&self.keys, &mut scratch.keys);
+        let rest = walk::watched(item, &self.watched, &mut |place, value| keys.write(place, value));
+        keys.finish() && rest.is_some_and(<[u8]>::is_empty)
+    }
+
+    /// The same for any item.
     fn keys_of(&self, item: &[u8], scratch: &mut Scratch) -> Read<()> {
-        let (json, mut missing) = (&mut scratch.keys, self.keys.len());
-        json.clear();
+        let mut keys = KeyWriter::new(&self.keys, &mut scratch.keys);
         object(item, |name, value| {
-            if self.keys.iter().any(|key| key == name) {
-                json.extend_from_slice(if json.is_empty() { b"{\"" } else { b",\"" });
-                json.extend_from_slice(name);
-                json.extend_from_slice(b"\":");
-                json.extend_from_slice(value);
-                missing = missing.saturating_sub(1);
+            if let Some(place) = self.keys.iter().position(|key| key == name) {
+                keys.write(place, value);
             }
         })?;
-        json.push(b'}');
-        if missing == 0 { Ok(()) } else { Err(LineReason::KeyMissing) }
+        if keys.finish() { Ok(()) } else { Err(LineReason::KeyMissing) }
     }
 
     fn change(&self, line: &[u8], scratch: &mut Scratch, event: &mut EventWriter) -> Read<()> {
@@ -125,6 +132,35 @@ impl Lines {
             (None, None) => event.push_framed(&self.gone, [id, time, keys]),
         }
         Ok(())
+    }
+}
+
+/// Writes key attributes, in the order in which they come.
+struct KeyWriter<'a> {
+    keys: &'a [Vec<u8>],
+    json: &'a mut Vec<u8>,
+    /// Which of the keys came, by bit: a table has two at most.
+    written: u64,
+}
+
+impl<'a> KeyWriter<'a> {
+    fn new(keys: &'a [Vec<u8>], json: &'a mut Vec<u8>) -> Self {
+        json.clear();
+        Self { keys, json, written: 0 }
+    }
+
+    fn write(&mut self, place: usize, value: &[u8]) {
+        self.json.extend_from_slice(if self.written == 0 { b"{\"" } else { b",\"" });
+        self.json.extend_from_slice(&self.keys[place]);
+        self.json.extend_from_slice(b"\":");
+        self.json.extend_from_slice(value);
+        self.written |= 1 << (place % 64);
+    }
+
+    /// Says whether all came.
+    fn finish(self) -> bool {
+        self.json.push(b'}');
+        self.written.count_ones() as usize == self.keys.len()
     }
 }
 
