@@ -31,6 +31,9 @@ const MEMORY: &str = "--memory";
 const TIME: &str = "--time";
 /// The flag that names a Python with boto3 and a directory with the SDK for Node.
 const PEERS: &str = "--peers";
+/// A long copy is a `rep movsb` to glibc, and as many instructions as bytes to valgrind. Here a copy of every body is most of
+/// what is compared, so it is made, and counted, by vectors.
+const WHOLE_COPIES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1073741824");
 const PAGE: usize = 1_000_000;
 const PAGES: usize = 8;
 
@@ -70,14 +73,13 @@ fn judge(report_only: bool) -> ExitCode {
 
 fn instructions() -> bool {
     let (port, items) = (null_server::serve(canned()), canned().items.records * PAGES);
-    let counted = ROWS.map(|row| callgrind::count(&port.to_string(), row).instructions as f64);
+    let counted = ROWS.map(|row| callgrind::count_in(&port.to_string(), row, &[WHOLE_COPIES]).instructions as f64);
     for (row, count) in ROWS.iter().zip(counted) {
         println!("{row:<8} {:>8.0} instructions per item", count / items as f64);
     }
     let [memory, _, ours, sdk] = counted;
     let fewer = bound("times fewer than the SDK's paginator and serde_dynamo", sdk / ours, |it| it >= 5.0);
-    // The aim is 1.1. Of the difference six hundredths are one copy of each body, of which valgrind counts every byte.
-    let near = bound("times decoding the same bodies from memory", ours / memory, |it| it <= 1.13);
+    let near = bound("times decoding the same bodies from memory", ours / memory, |it| it <= 1.1);
     fewer && near
 }
 

@@ -16,7 +16,12 @@ pub(crate) struct Row {
 
 /// Counts what happens in the function `measured` of a row.
 pub(crate) fn count(batch: &str, row: &str) -> Row {
-    let instructions = collect(&["--toggle-collect=*rows::measured*"], &[ROW, batch, row], &[]);
+    count_in(batch, row, &[])
+}
+
+/// The same in an environment.
+pub(crate) fn count_in(batch: &str, row: &str, environment: &[(&str, &str)]) -> Row {
+    let instructions = collect(&["--toggle-collect=*rows::measured*"], &[ROW, batch, row], environment);
     assert!(instructions > 1_000, "nothing was counted for row {row}: was `measured` inlined?");
     Row { batch: batch.to_owned(), row: row.to_owned(), instructions }
 }
