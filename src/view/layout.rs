@@ -158,9 +158,13 @@ fn part(value: &AttributeValue) -> String {
     }
 }
 
-/// The place of a candidate in its order: no two items have the same, because a source has no `#`.
+/// The place of a candidate in its order, as DynamoDB sorts texts: by order, then by item. No two items have the same.
+///
+/// What separates the two sorts below all that an order may have at its place, so that `2026-11-21` stands before
+/// `2026-11-21 08:00`: sources begin with a letter or a question mark, and what begins as the separator does is made to go on above them.
 pub(super) fn place(mark: &Mark, source: &str) -> String {
-    format!("{}#{source}", mark.order)
+    let order = mark.order.replace('\u{1}', "\u{1}\u{7f}").replace('\0', "\u{1}\u{7e}");
+    format!("{order}\u{1}{source}")
 }
 
 fn sharded(sort: &str, shard: u64) -> String {
@@ -178,7 +182,32 @@ fn fnv(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn place_of(order: &str, source: &str) -> String {
+        place(&Mark { name: "last".into(), order: order.into() }, source)
+    }
+
+    #[test]
+    fn a_shorter_order_stands_before_a_longer_one() {
+        for longer in ["2026-11-21 08:00", "2026-11-21!", "2026-11-21#", "2026-11-21\0", "2026-11-21\u{1}"] {
+            assert!(place_of("2026-11-21", "Sz") < place_of(longer, "Sa"), "{longer:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn places_sort_as_orders_do_and_then_as_items(
+            one in "[\0\u{1}\u{7e} !#A~\u{7f}é]{0,4}",
+            other in "[\0\u{1}\u{7e} !#A~\u{7f}é]{0,4}",
+            sources in ("[SNB?][a-c,%\0\u{1}]{0,3}", "[SNB?][a-c,%\0\u{1}]{0,3}"),
+        ) {
+            let places = place_of(&one, &sources.0).cmp(&place_of(&other, &sources.1));
+            prop_assert_eq!(places, (one, sources.0).cmp(&(other, sources.1)));
+        }
+    }
 
     #[test]
     fn sources_are_told_apart() {

@@ -49,6 +49,19 @@ pub enum IndexError {
         /// What it said.
         source: Cause,
     },
+    /// The index takes no writes, or none can be made: it is closed, or the cluster has as many shards as it may.
+    #[error(
+        "index `{index}` on search server `{server}` takes no writes; open it if it is closed, or delete indexes or raise \
+         `cluster.max_shards_per_node` if no more shards are allowed"
+    )]
+    Blocked {
+        /// The server.
+        server: Arc<str>,
+        /// The index.
+        index: Arc<str>,
+        /// What the server said.
+        source: Cause,
+    },
     /// The server does not run the script that guards versions.
     #[error("search server `{server}` runs no inline scripts; allow inline Painless scripts in updates")]
     NoScripts {

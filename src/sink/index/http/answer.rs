@@ -76,9 +76,25 @@ impl Trouble<'_> {
     /// Whether the server does not run scripts that come with a request.
     fn forbids_scripts(&self) -> bool {
         let says = |reason: &str| {
-            reason.starts_with("cannot execute [inline]") || reason.starts_with("cannot execute scripts")
+            reason.starts_with("cannot execute [inline]")
+                || reason.starts_with("cannot execute scripts")
+                || reason.starts_with("script_lang not supported")
         };
         self.chain().filter_map(Trouble::reason).any(says)
+    }
+
+    /// Whether it is, at its root, that the server protects itself. It says 400 of too many scripts compiled at a time.
+    fn is_overload(&self) -> bool {
+        let kinds = ["circuit_breaking_exception", "es_rejected_execution_exception", "rejected_execution_exception"];
+        self.chain().filter_map(Trouble::kind).any(|kind| kinds.contains(&kind))
+    }
+
+    /// Whether the index is closed, or cannot be made for want of shards: 400 as well, and nothing about the document.
+    fn is_block(&self) -> bool {
+        let closed = |trouble: &Self| trouble.kind() == Some("index_closed_exception");
+        let no_shards =
+            |trouble: &Self| trouble.reason().is_some_and(|reason| reason.contains("this action would add ["));
+        self.chain().any(|trouble| closed(trouble) || no_shards(trouble))
     }
 }
 
@@ -173,6 +189,8 @@ fn failure(server: &Arc<str>, index: &str, status: u16, trouble: Option<&Trouble
     let kind = trouble.and_then(Trouble::kind);
     match status {
         _ if trouble.is_some_and(Trouble::forbids_scripts) => IndexError::NoScripts { server, source },
+        _ if trouble.is_some_and(Trouble::is_overload) => IndexError::Throttled { server, source },
+        _ if trouble.is_some_and(Trouble::is_block) => IndexError::Blocked { server, index: index.into(), source },
         401 | 403 => IndexError::Denied { server, source },
         404 if kind == Some("index_not_found_exception") => {
             IndexError::NoSuchIndex { server, index: index.into(), source }
@@ -180,7 +198,7 @@ fn failure(server: &Arc<str>, index: &str, status: u16, trouble: Option<&Trouble
         // The document was written by another between the server's look at it and its write: not "older".
         409 => IndexError::Conflict { server, source },
         429 => IndexError::Throttled { server, source },
-        400 | 405..=499 => IndexError::Refused { server, index: index.into(), source },
+        400 | 405..=407 | 409..=499 => IndexError::Refused { server, index: index.into(), source },
         _ => IndexError::Failed { server, source },
     }
 }

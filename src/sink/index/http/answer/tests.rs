@@ -59,11 +59,13 @@ fn results_are_told_from_each_other() {
 #[test]
 fn failures_are_classed_by_what_helps() {
     type Case = (u16, &'static str, fn(&IndexError) -> bool, bool);
-    let cases: [Case; 9] = [
+    let cases: [Case; 11] = [
         (409, "version_conflict_engine_exception", |e| matches!(e, IndexError::Conflict { .. }), false),
         (429, "es_rejected_execution_exception", |e| matches!(e, IndexError::Throttled { .. }), false),
         (503, "unavailable_shards_exception", |e| matches!(e, IndexError::Failed { .. }), false),
         (500, "null_pointer_exception", |e| matches!(e, IndexError::Failed { .. }), false),
+        (408, "", |e| matches!(e, IndexError::Failed { .. }), false),
+        (400, "index_closed_exception", |e| matches!(e, IndexError::Blocked { .. }), false),
         (403, "cluster_block_exception", |e| matches!(e, IndexError::Denied { .. }), false),
         (404, "index_not_found_exception", |e| matches!(e, IndexError::NoSuchIndex { .. }), false),
         (400, "mapper_parsing_exception", |e| matches!(e, IndexError::Refused { .. }), true),
@@ -82,6 +84,27 @@ fn a_server_without_scripts_is_a_setup_to_mend() {
     let error = json!({"type": "illegal_argument_exception", "reason": "failed to execute script", "caused_by": cause});
     let error = one(put(), json!({"status": 400, "error": error})).unwrap_err();
     assert!(matches!(error, IndexError::NoScripts { .. }) && !error.is_reject());
+}
+
+#[test]
+fn what_says_nothing_of_the_document_does_not_reject_it() {
+    let outcome = |error: Value| one(put(), json!({"status": 400, "error": error})).unwrap_err();
+    let breaker = json!({"type": "circuit_breaking_exception", "reason": "Too many dynamic script compilations within, max: [75/5m]"});
+    let general =
+        json!({"type": "general_script_exception", "reason": "Failed to compile inline script", "caused_by": breaker});
+    let error = outcome(
+        json!({"type": "illegal_argument_exception", "reason": "failed to execute script", "caused_by": general}),
+    );
+    assert!(matches!(error, IndexError::Throttled { .. }) && !error.is_reject());
+    // Versions of Elasticsearch and OpenSearch give it different kinds.
+    for kind in ["validation_exception", "illegal_argument_exception"] {
+        let reason = "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;";
+        let error = outcome(json!({"type": kind, "reason": reason}));
+        assert!(matches!(error, IndexError::Blocked { .. }) && !error.is_reject());
+    }
+    let error =
+        outcome(json!({"type": "illegal_argument_exception", "reason": "script_lang not supported [painless]"}));
+    assert!(matches!(error, IndexError::NoScripts { .. }));
 }
 
 #[test]
