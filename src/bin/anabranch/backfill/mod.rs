@@ -73,7 +73,8 @@ pub(crate) struct Args {
     /// The replica keeps tombstones, for so long, such as 7days; without, each row is looked up in the table again when it is written
     #[arg(long, value_name = "TIME")]
     tombstones: Option<humantime::Duration>,
-    /// Write as a later generation of the replica: above all that earlier ones have written
+    /// Write as a later generation of the replica, above all that earlier ones have written; the function that replicates
+    /// must be deployed with the same one, or its changes lose
     #[arg(long, default_value_t = 0)]
     generation: u32,
     /// Where rows that the replica refuses go, a line each; without it they hold their segment up
