@@ -1,5 +1,12 @@
 //! The embedded DynamoDB: what tests and the command line stand on.
 
+#[cfg(unix)]
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
 use anabranch::testing::embedded::{Embedded, EmbeddedError, PET_TRACKER, PET_TRACKER_TTL};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodbstreams::types::ShardIteratorType;
@@ -50,4 +57,29 @@ async fn a_table_that_exists_is_named() -> Result<(), EmbeddedError> {
     let error = embedded.create_pet_tracker().await.unwrap_err().to_string();
     assert!(error.contains("`PetTracker`") && error.contains("ResourceInUseException"), "{error}");
     embedded.stop().await
+}
+
+/// What a service manager or a container does to it.
+#[cfg(unix)]
+#[test]
+fn the_emulator_ends_when_it_is_told_to_and_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut emulator = Command::new(env!("CARGO_BIN_EXE_anabranch"))
+        .args(["emulator", "--port", "0"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(emulator.stdout.take().expect("a pipe")).lines();
+    said.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("Ctrl-C"))).expect("it is ready").expect("a line");
+    assert_ne!(files(folder.path()), 0, "its data is in a folder of its own");
+    let told = Command::new("kill").args(["-TERM", &emulator.id().to_string()]).status().expect("kill");
+    assert!(told.success());
+    assert!(emulator.wait().expect("it ends").success());
+    assert_eq!(files(folder.path()), 0);
+}
+
+#[cfg(unix)]
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).expect("a folder").count()
 }

@@ -1,6 +1,6 @@
 //! `anabranch emulator`: the embedded DynamoDB, for other programs to use.
 
-use crate::BoxError;
+use crate::{BoxError, interrupt::interrupted};
 
 use anabranch::testing::{
     embedded::{Embedded, PET_TRACKER, PET_TRACKER_LEDGER, PET_TRACKER_REPLICA, PET_TRACKER_VIEWS},
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<(), BoxError> {
         println!("  export SEARCH_ENDPOINT={}", double.url());
     }
     println!("Ctrl-C ends it and deletes all data.");
-    tokio::signal::ctrl_c().await?;
+    interrupted().await?;
     embedded.stop().await?;
     Ok(())
 }

@@ -1,9 +1,26 @@
 //! Ctrl-C, for commands that finish what they have begun.
 
-use tokio::{signal::ctrl_c, sync::watch};
+use std::io;
+
+use tokio::sync::watch;
 
 /// What a shell says of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
+
+/// Waits for Ctrl-C, or for a request to end: what `kill`, service managers and containers send.
+pub(crate) async fn interrupted() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut end = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = end.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
 
 /// Whether somebody has pressed Ctrl-C, whoever was looking then. The second time ends the process.
 #[derive(Clone)]
@@ -13,9 +30,9 @@ impl Interrupt {
     pub(crate) fn listen() -> Self {
         let (sender, pressed) = watch::channel(false);
         tokio::spawn(async move {
-            if ctrl_c().await.is_ok() {
+            if interrupted().await.is_ok() {
                 sender.send_replace(true);
-                if ctrl_c().await.is_ok() {
+                if interrupted().await.is_ok() {
                     std::process::exit(INTERRUPTED);
                 }
             }

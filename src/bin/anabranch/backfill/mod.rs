@@ -18,7 +18,7 @@ use exports::ExportPlan;
 use serde::Serialize;
 use store::Store;
 
-use crate::{BoxError, connection::Connection, meter::Meter};
+use crate::{BoxError, connection::Connection, interrupt::interrupted, meter::Meter};
 
 /// Bring what a table holds to its replica, beside live changes, with progress and a checkpoint
 ///
@@ -178,7 +178,7 @@ async fn drive<H: History>(
     });
     let ended = tokio::select! {
         ended = work => Some(ended),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
+        interrupted = interrupted() => interrupted.map(|()| None)?,
     };
     meter.end();
     if let Some(error) = failed {

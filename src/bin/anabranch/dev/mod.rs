@@ -17,7 +17,7 @@ use anabranch::{
 use aws_config::SdkConfig;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::BoxError;
+use crate::{BoxError, interrupt::interrupted};
 use functions::{Choice, Functions};
 use plan::{Plan, Planned};
 use screen::Screen;
@@ -117,7 +117,7 @@ async fn drive(
         running.spawn(parts.follow(planned, stopped.clone()));
     }
     let by_hand = tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| true)?,
+        interrupted = interrupted() => interrupted.map(|()| true)?,
         Some(ended) = running.join_next() => ended?.map(|()| false)?,
     };
     stop.send_replace(true);

@@ -15,7 +15,7 @@ use anabranch::{
 use aws_sdk_dynamodb::Client;
 use print::Printer;
 
-use crate::{BoxError, connection::Connection, reading::positive};
+use crate::{BoxError, connection::Connection, interrupt::interrupted, reading::positive};
 
 /// So many items are compared, unless all are.
 const SAMPLE: u64 = 1_000;
@@ -145,7 +145,7 @@ async fn watch(verify: &Verify, printer: &mut Printer) -> Result<Option<bool>, B
     });
     let ended = tokio::select! {
         ended = work => Some(ended),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None)?,
+        interrupted = interrupted() => interrupted.map(|()| None)?,
     };
     match ended {
         Some(report) => {
