@@ -279,6 +279,35 @@ fn a_backfill_may_do_what_its_targets_need_and_nothing_else() {
     assert_eq!(allowed(function), own.chain(of_logs).collect::<BTreeSet<_>>());
 }
 
+/// The segments are executions that the state machine starts of itself, stops when one of them fails, and redrives.
+#[test]
+fn the_state_machine_may_run_its_segments_and_redrive_them() {
+    let template = template(&[]);
+    let role = template.resource("BackfillJobRole").expect("a role");
+    let policies = role.properties.get("Policies").expect("policies").elements();
+    let statements =
+        policies.iter().flat_map(|policy| policy.at(&["PolicyDocument", "Statement"]).expect("statements").elements());
+    let pairs = statements.flat_map(|statement| {
+        let on = |key| statement.get(key).expect("of a statement").one_or_more();
+        on("Action").iter().flat_map(move |action| on("Resource").iter().map(move |it| (shown(action), shown(it))))
+    });
+    let of_states = |kind: &str| {
+        format!(
+            "arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:{kind}:${{AWS::StackName}}-backfill"
+        )
+    };
+    let (machine, segments) = (of_states("stateMachine"), of_states("execution") + "/*");
+    let expected = [
+        ("lambda:InvokeFunction", "${Backfill.Arn}".to_owned()),
+        ("states:StartExecution", machine),
+        ("states:DescribeExecution", segments.clone()),
+        ("states:RedriveExecution", segments.clone()),
+        ("states:StopExecution", segments),
+    ];
+    let expected = expected.map(|(action, resource)| (action.to_owned(), resource));
+    assert_eq!(pairs.collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+}
+
 #[test]
 fn no_permission_is_wider_than_a_resource() {
     for parameters in [&[][..], &EVERYTHING] {
