@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +30,9 @@ LEDGER = "PetTrackerLedger"
 REGION = "eu-west-1"
 # Who we are to emulators.
 KEY = "local"
+
+# What Lambda answers for a function whose process ended.
+KILLED = b'{"errorType": "Runtime.ExitError", "errorMessage": "killed"}'
 
 FUNCTIONS = ["replicate", "materialize", "notify", "index", "backfill"]
 
@@ -221,7 +225,7 @@ class Machine(Server):
     def answer(self, question):
         self.asked[question["action"]] += 1
         if question["action"] == "slice" and self.asked["slice"] == 1:
-            return b'{"errorType": "Runtime.ExitError", "errorMessage": "killed"}', True
+            return KILLED, True
         return self.invoke(json.dumps(question).encode())
 
     def create(self, function):
@@ -231,14 +235,26 @@ class Machine(Server):
         return self.moto.states("CreateStateMachine", name="backfill", definition=definition, roleArn=role)["stateMachineArn"]
 
     def execute(self, machine, name, question):
-        begun = self.moto.states("StartExecution", stateMachineArn=machine, name=name, input=json.dumps(question))
+        return self.output(self.start(machine, name, question))
+
+    def start(self, machine, name, question):
+        return self.moto.states("StartExecution", stateMachineArn=machine, name=name, input=json.dumps(question))["executionArn"]
+
+    def redrive(self, execution):
+        self.moto.states("RedriveExecution", executionArn=execution)
+
+    def output(self, execution):
+        state = self.ended(execution)
+        expect("the status of the execution", (state["status"], state.get("cause")), ("SUCCEEDED", None))
+        return json.loads(state["output"])
+
+    def ended(self, execution):
         limit = time.monotonic() + 120
-        while (state := self.moto.states("DescribeExecution", executionArn=begun["executionArn"]))["status"] == "RUNNING":
+        while (state := self.moto.states("DescribeExecution", executionArn=execution))["status"] == "RUNNING":
             if time.monotonic() > limit:
                 raise Failure("the state machine did not come to its end within two minutes")
             time.sleep(0.2)
-        expect("the status of the execution", (state["status"], state.get("cause")), ("SUCCEEDED", None))
-        return json.loads(state["output"])
+        return state
 
 
 # ------------------------------------------------------------------------------------------------------------------------ the processes
@@ -276,7 +292,8 @@ def emulator(database, search):
 
 def moto(server, machine):
     """moto, whose state machines invoke what is on the port of `machine`."""
-    command = ["moto_server", "-H", HOST, "-p", str(server.port)]
+    python = pathlib.Path(shutil.which("moto_server")).with_name("python")
+    command = [python, ".ci/interpreter.py", "-H", HOST, "-p", str(server.port)]
     return running("moto", command, environment(MOTO_PORT=str(machine.port)), server.ready)
 
 
