@@ -197,6 +197,22 @@ async fn pages_are_taken_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn filtered_items_are_taken_one_after_the_other_too() {
+    let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
+    let filter = ["--filter", "size >= :n", "--values", r#"{":n":0}"#];
+    let first = [&["scan", PET_TRACKER, "--take", "70", "--checkpoint", "here.json"], &filter[..]].concat();
+    let next = [&["scan", PET_TRACKER, "--take", "70", "--resume", "here.json"], &filter[..]].concat();
+    let mut seen = sizes(&lines(&good(&embedded, folder.path(), &first).await.stdout));
+    while folder.path().join("here.json").exists() {
+        assert!(seen.len() <= everything().len(), "it comes to an end");
+        seen.extend(sizes(&lines(&good(&embedded, folder.path(), &next).await.stdout)));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, everything(), "each once");
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_output_that_nobody_reads_on_is_an_end() {
     let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
     let mut begun = command(&embedded, folder.path(), &["scan", PET_TRACKER]).spawn().expect("it starts");

@@ -46,12 +46,13 @@ impl Names {
         text
     }
 
-    /// A projection of paths such as `name`, `address.city` and `tags[0]`.
+    /// A projection of attributes by their names, and of paths such as `name`, `address.city` and `tags[0]`.
     ///
-    /// Between dots and brackets everything belongs to the name.
-    pub(super) fn project<'a>(&mut self, paths: impl IntoIterator<Item = &'a str>) -> String {
-        let paths: Vec<String> = paths.into_iter().map(|path| self.path(path)).collect();
-        paths.join(", ")
+    /// Between dots and brackets everything of a path belongs to the name.
+    pub(super) fn project(&mut self, names: &[String], paths: &[String]) -> String {
+        let mut all: Vec<String> = names.iter().map(|name| self.alias(name).to_owned()).collect();
+        all.extend(paths.iter().map(|path| self.path(path)));
+        all.join(", ")
     }
 
     fn path(&mut self, path: &str) -> String {
@@ -133,10 +134,10 @@ mod tests {
     #[test]
     fn projections_take_any_name_between_their_dots() {
         let mut names = Names::default();
-        assert_eq!(
-            names.project(["name", "pet-name", "address.city", "tags[0][1]", "name"]),
-            "#n0, #n1, #n2.#n3, #n4[0][1], #n0"
-        );
-        assert_eq!(names.into_map().unwrap()["#n1"], "pet-name");
+        let keys = ["user.id".to_owned()];
+        let paths = ["name", "pet-name", "address.city", "tags[0][1]", "name"].map(str::to_owned);
+        assert_eq!(names.project(&keys, &paths), "#n0, #n1, #n2, #n3.#n4, #n5[0][1], #n1");
+        let map = names.into_map().unwrap();
+        assert_eq!((map["#n0"].as_str(), map["#n2"].as_str()), ("user.id", "pet-name"), "a key is no path");
     }
 }

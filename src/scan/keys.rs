@@ -12,13 +12,18 @@ use crate::aws::AwsFailure;
 pub(super) async fn of_table(client: &Client, cursor: &Cursor) -> Result<Vec<String>, ScanError> {
     let described = client.describe_table().table_name(&cursor.table).send().await;
     let described = described.map_err(|error| ScanError::of(AwsFailure::of(&error), cursor, 0))?;
+    Ok(described.table.map(|table| key_names(&table, cursor.index())).unwrap_or_default())
+}
+
+/// The names of the key attributes of a table, and of an index of it, each once: for [`Read::keys`](super::Read::keys).
+pub fn key_names(table: &TableDescription, index: Option<&str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for key in described.table.iter().flat_map(|table| keys(table, cursor.index())) {
+    for key in keys(table, index) {
         if !names.contains(&key.attribute_name) {
             names.push(key.attribute_name.clone());
         }
     }
-    Ok(names)
+    names
 }
 
 /// Of an index that is not there it says nothing: the service will.

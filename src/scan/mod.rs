@@ -25,6 +25,7 @@ pub use cursor::{Checkpoint, Cursor, CursorMismatch};
 pub use error::{ItemError, ScanError};
 pub use items::Items;
 pub use job::{Job, JobError, Message, Report};
+pub use keys::key_names;
 pub use pace::{Bucket, SinkRate, Slowest};
 pub use page::Page;
 pub use pages::Pages;

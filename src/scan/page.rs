@@ -1,6 +1,11 @@
 //! One page of a segment.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
+
+use serde_dynamo::Item;
 
 use super::{Cursor, ItemError};
 use crate::record::{FromImage, Image, PageBody, RawImage};
@@ -32,8 +37,9 @@ impl Page {
 
     /// Where the next page of the segment begins; nothing if this was the last.
     ///
-    /// The cursor of a page that [`take`](super::Read::take) has cut stands at the page's beginning: reading on repeats items rather
-    /// than losing them.
+    /// The cursor of a page that [`take`](super::Read::take) has cut stands behind the last item that was left, if it is known what the
+    /// [keys](super::Read::keys) are: the service names them with every page that is not the last of its segment. Otherwise it
+    /// stands at the page's beginning: reading on repeats items rather than losing them.
     pub fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
@@ -102,13 +108,26 @@ impl Page {
         self.body.item(at)
     }
 
-    /// Leaves the items before an index.
-    pub(super) fn cut(&mut self, len: usize) {
+    /// Leaves the items before an index. `keys` are the names of the key attributes, if they are known.
+    pub(super) fn cut(&mut self, len: usize, keys: Option<&[String]>) {
         if len < self.len() {
+            let named = self.cursor.as_ref().and_then(Cursor::key).or(self.start.key());
+            let names: Vec<String> = match (named, keys) {
+                (Some(key), _) => key.keys().cloned().collect(),
+                (None, keys) => keys.unwrap_or_default().to_vec(),
+            };
+            let last = len.checked_sub(1).and_then(|last| self.item(last)?.item().ok());
+            let key = last.and_then(|item| key_of(&item, &names));
             self.body.truncate(len);
-            self.cursor = Some(self.start.clone());
+            self.cursor = Some(key.map_or_else(|| self.start.clone(), |key| self.start.at(key)));
         }
     }
+}
+
+/// The key of an item; nothing if it lacks a part, or nobody knows the parts.
+fn key_of(item: &Item, names: &[String]) -> Option<Item> {
+    let parts: Option<HashMap<_, _>> = names.iter().map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
+    parts.filter(|parts| !parts.is_empty()).map(Item::from)
 }
 
 /// One item as a type.

@@ -29,6 +29,8 @@ pub struct Pages {
     checkpoint: Checkpoint,
     progress: Progress,
     left: Option<u64>,
+    /// The names of the key attributes, if the caller knows them.
+    keys: Option<Vec<String>>,
     gate: Option<Gate>,
     /// The page in the consumer's hands: the room it takes, and where its segment goes on. It counts as done with once the
     /// next is asked for.
@@ -61,8 +63,9 @@ impl Pages {
         let cursors = settings.cursors().unwrap_or_default();
         let progress = Progress { segments: cursors.len() as u32, ..Progress::default() };
         let (left, gate) = (settings.take, settings.sink_rate.map(Gate::new));
+        let keys = settings.keys.clone();
         let state = State::New(Box::new(settings));
-        Self { state, checkpoint: Checkpoint::new(cursors), progress, left, gate, held: None }
+        Self { state, checkpoint: Checkpoint::new(cursors), progress, left, keys, gate, held: None }
     }
 
     /// What is left to read. A page counts as done with when the next one is asked for.
@@ -112,7 +115,7 @@ impl Pages {
 
     fn hand_out(&mut self, mut page: Page, room: OwnedSemaphorePermit) -> Page {
         if let Some(left) = &mut self.left {
-            page.cut(usize::try_from(*left).unwrap_or(usize::MAX));
+            page.cut(usize::try_from(*left).unwrap_or(usize::MAX), self.keys.as_deref());
             *left -= page.len() as u64;
             if *left == 0 {
                 self.state = State::Done;

@@ -47,7 +47,7 @@ pub(super) struct Settings {
     forward: bool,
     filter: Option<String>,
     projection: Vec<String>,
-    keys: Option<Vec<String>>,
+    pub(super) keys: Option<Vec<String>>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
     no_value: Option<String>,
@@ -162,7 +162,8 @@ impl<K> Read<K> {
         self
     }
 
-    /// The key attributes of the table, and of the index if one is read, for [`project`](Self::project).
+    /// The key attributes of the table, and of the index if one is read, for [`project`](Self::project),
+    /// and to go on behind the last item that was [taken](Self::take): see [`key_names`](super::key_names).
     pub fn keys<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.settings.keys = Some(names.into_iter().map(Into::into).collect());
         self
@@ -380,7 +381,7 @@ impl Settings {
         let mut names = Names::new(&self.names);
         let filter = self.filter.as_ref().map(|filter| names.rewrite(filter));
         let condition = self.condition.as_ref().map(|condition| (names.rewrite(condition), self.forward));
-        let projection = self.projected(cursor).await?.map(|paths| names.project(paths.iter().map(String::as_str)));
+        let projection = self.projected(cursor).await?.map(|(keys, paths)| names.project(&keys, &paths));
         let values = self.values.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         Ok(Request {
             client: self.client.clone(),
@@ -396,21 +397,22 @@ impl Settings {
         })
     }
 
-    /// The keys and what was asked for, each once.
-    async fn projected(&self, cursor: &Cursor) -> Result<Option<Vec<String>>, ScanError> {
+    /// The keys, and the paths that were asked for beside them, each once.
+    async fn projected(&self, cursor: &Cursor) -> Result<Option<(Vec<String>, Vec<String>)>, ScanError> {
         if self.projection.is_empty() {
             return Ok(None);
         }
-        let mut paths = match &self.keys {
+        let keys = match &self.keys {
             Some(keys) => keys.clone(),
             None => super::keys::of_table(&self.client, cursor).await?,
         };
+        let mut paths: Vec<String> = Vec::new();
         for path in &self.projection {
             // A key is whole already, whatever part of it is asked for.
-            if !paths.contains(path) {
+            if !keys.contains(path) && !paths.contains(path) {
                 paths.push(path.clone());
             }
         }
-        Ok(Some(paths))
+        Ok(Some((keys, paths)))
     }
 }

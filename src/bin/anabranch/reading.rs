@@ -3,7 +3,7 @@
 use std::{collections::HashMap, num::NonZeroU32};
 
 use anabranch::{
-    scan::{Cursor, Pages, Progress, Query, Read, Scan},
+    scan::{Cursor, Pages, Progress, Query, Read, Scan, key_names},
     source::backfill::{Plan, TableFacts, Wish},
 };
 use aws_sdk_dynamodb::{Client, types::TableDescription};
@@ -87,6 +87,8 @@ pub(crate) struct Known {
     /// What a scan will do; nothing for a query.
     pub(crate) plan: Option<Plan>,
     local_index: bool,
+    /// The key attributes of the table, and of the index if one is read; none are known of a table that may not be described.
+    keys: Vec<String>,
 }
 
 impl Known {
@@ -128,7 +130,8 @@ impl Reading {
             Some(facts) if self.key_condition.is_none() => Some(Plan::of_reading(&facts, self.wish(workers))?),
             _ => None,
         };
-        Ok(Known { plan, local_index })
+        let keys = key_names(&table, self.index.as_deref());
+        Ok(Known { plan, local_index, keys })
     }
 
     fn facts(&self, table: &TableDescription) -> Option<TableFacts> {
@@ -178,6 +181,7 @@ impl Reading {
             Some(index) => read.index(index),
             None => read,
         };
+        read = if known.keys.is_empty() { read } else { read.keys(&known.keys) };
         read = self.filter.iter().fold(read, |read, filter| read.filter(filter));
         read = self.names.iter().flatten().fold(read, |read, (alias, name)| read.name(alias, name));
         read = self.values.iter().flatten().fold(read, |read, (name, value)| match dynamodb(value) {
