@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader},
     path::Path,
     process::{Command, Output, Stdio},
     time::Duration,
@@ -114,15 +115,69 @@ async fn it_is_killed_and_resumed_and_misses_nothing() {
     let errors = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(errors.contains("--resume"), "{errors}");
 
-    let mut resumed = slowly.to_vec();
-    resumed.push("--resume");
-    let ended = output(command(&embedded, &checkpoint, &resumed)).await;
+    let elsewhere = output(command(&embedded, &checkpoint, &["--resume", "--to-region", "eu-west-1"])).await;
+    let errors = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+    assert!(
+        !elsewhere.status.success() && errors.contains("in eu-west-1"),
+        "another replica is not gone on with: {errors}"
+    );
+    let divided = output(command(&embedded, &checkpoint, &["--resume", "--segments", "7"])).await;
+    let errors = String::from_utf8_lossy(&divided.stderr).into_owned();
+    assert!(!divided.status.success() && errors.contains("number of segments"), "{errors}");
+
+    // More workers would have more segments, had it not begun with six.
+    let ended = output(command(&embedded, &checkpoint, &["--workers", "8", "--resume"])).await;
     let report = last_line(&ended);
     assert!(ended.status.success() && report["ok"] == true, "{ended:?}");
     let records = report["counts"]["records"].as_u64().expect("a number");
     assert!((ROWS as u64 - 1..=ROWS as u64).contains(&records), "{records}");
     assert_eq!(rows(&client, PET_TRACKER_REPLICA).await, rows(&client, PET_TRACKER).await);
     assert!(!checkpoint.exists(), "what is done needs no checkpoint");
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_abandoned_run_has_left_is_swept_up_by_the_next() {
+    let embedded = filled().await;
+    let (folder, client) = (tempfile::tempdir().expect("a folder"), embedded.dynamodb());
+    let run = async |more: &[&str]| last_line(&output(command(&embedded, &folder.path().join("job.json"), more)).await);
+    assert_eq!(run(&[]).await["swept"], 0);
+    // As if a worker had been killed before it asked again, and nobody had resumed it.
+    delete(&client, PET_TRACKER, 0..3).await;
+    assert_eq!(run(&["--no-sweep"]).await["swept"], 0);
+    assert_eq!(rows(&client, PET_TRACKER_REPLICA).await.len(), ROWS);
+    assert_eq!(run(&[]).await["swept"], 3);
+    assert_eq!(rows(&client, PET_TRACKER_REPLICA).await, rows(&client, PET_TRACKER).await);
+    embedded.stop().await.expect("it stops");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_ends_when_it_is_told_to_and_is_gone_on_with() {
+    let embedded = filled().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoint = folder.path().join("job.json");
+    embedded.put_rows(PET_TRACKER_REPLICA, (0..ROWS).map(row)).await.expect("rows are written");
+    let done = json!({"portions": 0, "scanned": 0, "records": 0, "expired": 0, "applied": 0, "skipped": {}, "dead": 0, "units": 0.0});
+    let job = json!({"name": "all is brought", "open": {}, "done": done, "segments": 4});
+    std::fs::write(&checkpoint, job.to_string()).expect("a file");
+    let mut sweeping = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    sweeping.args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER_REPLICA, "--resume", "--checkpoint"]);
+    sweeping.arg(&checkpoint).args(["--rows-per-second", "1", "--page-limit", "5"]);
+    connected(&mut sweeping, &embedded);
+    let mut sweeping = sweeping.spawn().expect("it starts");
+    let mut said = BufReader::new(sweeping.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    while !line.contains("looking through") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("text"), 0, "it ended");
+    }
+    let told = Command::new("kill").args(["-TERM", &sweeping.id().to_string()]).status().expect("kill");
+    assert!(told.success());
+    let ended = sweeping.wait().expect("it ends");
+    let rest = std::io::read_to_string(said).expect("text");
+    assert!(!ended.success() && rest.contains("--resume"), "{ended:?} {rest}");
+    assert!(checkpoint.exists());
     embedded.stop().await.expect("it stops");
 }
 

@@ -21,8 +21,9 @@ const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const SEGMENTS_PER_WORKER: u32 = 8;
 /// A segment has at least so much, if there is enough.
 const SMALLEST_SEGMENT: u64 = 16 << 20;
-/// More do not fit, with a cursor of some 350 bytes each, into the 256 KB of a state machine's state.
-pub(super) const MOST_SEGMENTS: u32 = 500;
+/// More do not fit into the 256 KB of a state machine's state, which holds the cursor of each with names as long as they may be, and
+/// what became of it.
+pub(super) const MOST_SEGMENTS: u32 = 300;
 /// The part of a provisioned table's read capacity that a backfill may have.
 const LARGEST_SHARE: f64 = 0.8;
 /// What one sequential reader takes at most, about: a page of 1 MB in 40 ms.
@@ -261,6 +262,17 @@ impl Plan {
         })
     }
 
+    /// Plans to look through a replica for what does not belong there: at the wished rate, or what the replica can spare if that is
+    /// less, and whatever is expired.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_sweep(replica: &TableFacts, wish: Wish) -> Result<Self, PlanError> {
+        let spare = replica.provisioned.map(|units| units as f64 * LARGEST_SHARE);
+        let rate = wish.rate.map(|rate| spare.map_or(rate, |spare| rate.min(spare)));
+        Self::of_reading(replica, Wish { rate, keep_expired: true, ..wish })
+    }
+
     /// What read units cost on demand at list price, in US dollars.
     pub(super) fn dollars(units: f64) -> f64 {
         units / 1e6 * MILLION_READS
@@ -440,6 +452,19 @@ mod tests {
         assert_eq!(plan.warnings, [RECKLESS]);
         assert_eq!(Plan::of(&off, Wish::default()).unwrap().warnings.len(), 2);
         assert!(Plan::of_reading(&table(), Wish { rate: Some(900.0), ..Wish::default() }).is_err());
+    }
+
+    #[test]
+    fn a_sweep_takes_what_the_replica_can_spare() {
+        let replica = TableFacts { stream: None, provisioned: Some(10), expiry: Some("ttl".into()), ..table() };
+        let wish = Wish { rate: Some(500.0), ..Wish::default() };
+        assert!(Plan::of_reading(&replica, wish).is_err());
+        let plan = Plan::of_sweep(&replica, wish).unwrap();
+        assert_eq!((plan.rate, plan.expiry, plan.warnings), (Some(8.0), None, Vec::new()));
+        assert_eq!(Plan::of_sweep(&replica, Wish::default()).unwrap().rate, Some(5.0));
+        let on_demand = TableFacts { provisioned: None, ..replica };
+        assert_eq!(Plan::of_sweep(&on_demand, wish).unwrap().rate, Some(500.0));
+        assert!(Plan::of_sweep(&on_demand, Wish { rate: Some(-1.0), ..Wish::default() }).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use anabranch::{
 };
 use aws_sdk_dynamodb::Client;
 use exports::ExportPlan;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use store::Store;
 
 use crate::{BoxError, connection::Connection, interrupt::interrupted, meter::Meter};
@@ -29,6 +29,8 @@ use crate::{BoxError, connection::Connection, interrupt::interrupted, meter::Met
 /// With --export the rows come from DynamoDB's exports instead, in S3 or downloaded, which takes nothing of the table's read
 /// capacity: from the newest full export and the incremental ones since, deletions included. To fill a gap in the stream
 /// with incremental exports alone, give them a generation above the replica's: --generation 1.
+///
+/// At the end the replica is looked through for rows of items that were deleted meanwhile, unless it keeps tombstones.
 ///
 /// Ctrl-C keeps where every segment stands in a file; --resume goes on from there and repeats a page of each worker at
 /// most. --dry-run only prints the plan, with its time and cost.
@@ -86,6 +88,11 @@ pub(crate) struct Args {
     /// Go on where the file says
     #[arg(long)]
     resume: bool,
+    /// Do not look through the replica at the end for rows of items that were deleted meanwhile. They are left there if a
+    /// worker was killed, or ran out of time, between writing a row and asking the table for it again. An archive of
+    /// what has expired in the table wants this: what a backfill brought there would go
+    #[arg(long)]
+    no_sweep: bool,
     /// Print the plan, its time and its cost, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -106,15 +113,19 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
 }
 
 async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
+    let store = args.store(table);
+    let kept = args.kept(&store)?;
     let (facts, history) = TableFacts::of(&args.client(None).await, table).await?;
-    let plan = Plan::of(&facts, args.wish())?;
+    let plan = Plan::of(&facts, args.wish_like(kept.as_ref()))?;
     args.print(&plan)?;
     if args.dry_run {
         return Ok(true);
     }
     let (history, workers) = (plan.apply(history), plan.workers as usize);
     let places = history.places()?;
-    carry_out(args, table, history, places, Meter::new(Some(facts.items), args.json), workers).await
+    let meter = Meter::new(Some(facts.items), args.json);
+    let source = facts.arn.unwrap_or(facts.name);
+    carry_out(args, Work { table, source, history, places, kept, store, workers }, meter).await
 }
 
 async fn of_exports(args: &Args) -> Result<bool, BoxError> {
@@ -126,40 +137,51 @@ async fn of_exports(args: &Args) -> Result<bool, BoxError> {
     }
     let (history, workers) = (plan.apply(bridge.history(facts.keys)), plan.workers as usize);
     let (places, meter) = (history.places(), Meter::new(Some(history.items()), args.json));
-    carry_out(args, &plan.table, history, places, meter, workers).await
+    let store = args.store(&plan.table);
+    let (kept, source) = (args.kept(&store)?, plan.table.clone());
+    carry_out(args, Work { table: &plan.table, source, history, places, kept, store, workers }, meter).await
+}
+
+/// What is brought, and where it stands.
+struct Work<'a, H: History> {
+    table: &'a str,
+    /// What tells the table from others of its name.
+    source: String,
+    history: H,
+    places: Vec<H::Place>,
+    kept: Option<Job<H::Place>>,
+    store: Store,
+    workers: usize,
 }
 
 /// Brings a history of a table to its replica.
-async fn carry_out<H: History>(
-    args: &Args,
-    table: &str,
-    history: H,
-    places: Vec<H::Place>,
-    meter: Meter,
-    workers: usize,
-) -> Result<bool, BoxError> {
-    let (source, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
-    let replica = args.replica(DynamoDb::new(target.clone(), &*args.to), DynamoDb::new(source, table));
+async fn carry_out<H: History>(args: &Args, work: Work<'_, H>, meter: Meter) -> Result<bool, BoxError> {
+    let Work { table, source, history, places, kept, store, workers } = work;
+    let (reread, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
+    let handler = format!("{} to {}", source, place_of(&target, &args.to).await?);
+    let replica = args.replica(DynamoDb::new(target.clone(), &*args.to), DynamoDb::new(reread, table));
     let dispatcher = args.dispatcher(Router::<NewImage>::new().every(replica.clone()))?;
-    let backfill = Backfill::new(history, dispatcher, format!("replica {}", args.to)).generation(args.generation);
-    let store = Store::new(args.checkpoint.clone().unwrap_or_else(|| Store::usual(table)));
-    let mut job = match args.resume {
-        true => store.load()?,
-        false => {
-            store.must_be_new()?;
-            backfill.job(format!("backfill of {table}"), places)
-        }
-    };
+    let backfill = Backfill::new(history, dispatcher, handler).generation(args.generation);
+    let mut job = kept.unwrap_or_else(|| backfill.job(format!("backfill of {table}"), places));
     let whole = drive(&backfill, &mut job, workers, &store, meter).await?;
     if !whole {
         eprintln!("stopped; go on with --resume: {} of {} segments are left", job.open.len(), job.segments);
         return Ok(false);
     }
-    // A worker that was stopped may have left a row of an item that was deleted meanwhile.
-    let swept = if args.resume && args.tombstones.is_none() { sweep(args, target, replica).await? } else { 0 };
+    let Some(swept) = sweep(args, target, replica).await? else {
+        eprintln!("stopped; go on with --resume: all rows are brought, and the replica is to be looked through");
+        return Ok(false);
+    };
     store.remove()?;
     args.report(&job.counts(), swept)?;
     Ok(true)
+}
+
+/// Which table it is, of all that have this name.
+async fn place_of(client: &Client, table: &str) -> Result<String, BoxError> {
+    let (facts, _) = TableFacts::of(client, table).await?;
+    let region = client.config().region().map(ToString::to_string).unwrap_or_default();
+    Ok(format!("{} in {region}", facts.arn.unwrap_or(facts.name)))
 }
 
 /// Runs the job and keeps where it stands; whether it came to its end.
@@ -196,22 +218,54 @@ fn show<P>(meter: &mut Meter, job: &Job<P>) {
     meter.show(counts.scanned, || format!("{:.0} read units, {done} of {} segments", counts.units, job.segments));
 }
 
-/// Takes back what a worker that was stopped has left in the replica.
-async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<u64, BoxError> {
+/// Takes back what was left in the replica of items that were deleted meanwhile: by a worker that was stopped, or a slice that ran out
+/// of time, in this run or in one before it. Nothing if it was interrupted.
+async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<Option<u64>, BoxError> {
+    if args.tombstones.is_some() || args.no_sweep {
+        return Ok(Some(0));
+    }
     let (facts, history) = TableFacts::of(&target, &args.to).await?;
-    let plan = Plan::of(&facts, Wish { keep_expired: true, ..args.wish() })?;
+    let plan = Plan::of_sweep(&facts, args.wish())?;
+    if !args.json {
+        eprintln!("looking through {} for rows of items that were deleted meanwhile", args.to);
+    }
     let dispatcher = Dispatcher::new(Router::<NewImage>::new().every(Sweep::new(replica)));
     let sweep = Backfill::new(plan.apply(history), dispatcher, "sweep");
     let mut job = sweep.job(format!("sweep of {}", args.to), sweep.history().places()?);
     let mut meter = Meter::new(Some(facts.items), args.json);
-    sweep.run(&mut job, plan.workers as usize, |job| show(&mut meter, job)).await?;
+    let ended = tokio::select! {
+        ended = sweep.run(&mut job, plan.workers as usize, |job| show(&mut meter, job)) => Some(ended?),
+        interrupted = interrupted() => interrupted.map(|()| None)?,
+    };
     meter.end();
-    Ok(job.counts().applied)
+    Ok(ended.map(|()| job.counts().applied))
 }
 
 impl Args {
     async fn client(&self, region: Option<String>) -> Client {
         self.connection.client(region).await
+    }
+
+    fn store(&self, table: &str) -> Store {
+        Store::new(self.checkpoint.clone().unwrap_or_else(|| Store::usual(table)))
+    }
+
+    /// Where an earlier run stands, if it is to go on.
+    fn kept<P: DeserializeOwned>(&self, store: &Store) -> Result<Option<Job<P>>, BoxError> {
+        Ok(match self.resume {
+            true => Some(store.load()?),
+            false if self.dry_run => None,
+            false => {
+                store.must_be_new()?;
+                None
+            }
+        })
+    }
+
+    /// What is wanted; how many segments there are stays as it was begun, unless another number is asked for, which is refused then.
+    fn wish_like<P>(&self, kept: Option<&Job<P>>) -> Wish {
+        let wish = self.wish();
+        Wish { segments: wish.segments.or(kept.map(|job| job.segments)), ..wish }
     }
 
     fn wish(&self) -> Wish {
