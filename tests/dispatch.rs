@@ -2,15 +2,19 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anabranch::{
     dispatch::{BatchReport, Cause, DispatchError, Dispatcher},
-    handler::{Batch, Context, Failure, Handler, HandlerExt, Outcome, Skip},
+    handler::{Batch, Context, Deadline, Failure, Handler, HandlerExt, Outcome, Skip},
     record::{FromImage, KeysOnly, NewAndOldImages, RawImage, Record, StreamView},
     router::Router,
-    sink::dead_letter::Memory,
+    sink::dead_letter::{DeadLetter, DeadLetterError, DeadLetterSink, Memory},
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::{Value, json};
 use support::{Act, Plan, Row, Shared, Step, payload, record, sequence};
 
@@ -181,7 +185,7 @@ async fn without_a_sink_a_reject_is_a_retry() {
 #[tokio::test]
 async fn a_lane_waits_until_its_reject_is_buried() {
     let world = Shared::default();
-    let plan = Plan::from([(1, vec![(Act::Reject, std::time::Duration::ZERO)])]);
+    let plan = Plan::from([(1, vec![(Act::Reject, Duration::ZERO)])]);
     let (shared, plan) = (world.clone(), Arc::new(plan));
     let handler = move |record: Record<Row>| shared.clone().handle(plan.clone(), record);
     let letters = Arc::new(Memory::default());
@@ -196,12 +200,8 @@ async fn a_lane_waits_until_its_reject_is_buried() {
 #[tokio::test]
 async fn a_sink_that_fails_makes_the_reject_a_retry() {
     struct Down;
-    impl anabranch::sink::dead_letter::DeadLetterSink for Down {
-        fn send<'a>(
-            &'a self,
-            _: &'a [anabranch::sink::dead_letter::DeadLetter],
-        ) -> futures_util::future::BoxFuture<'a, Vec<Result<(), anabranch::sink::dead_letter::DeadLetterError>>>
-        {
+    impl DeadLetterSink for Down {
+        fn send<'a>(&'a self, _: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>> {
             // No answers at all: the worst that a sink can do.
             Box::pin(std::future::ready(Vec::new()))
         }
@@ -213,6 +213,115 @@ async fn a_sink_that_fails_makes_the_reject_a_retry() {
     let unfinished = report.unfinished.expect("named");
     assert_eq!(unfinished.position, 0);
     assert!(matches!(unfinished.cause, Cause::NotBuried { .. }));
+}
+
+/// Takes so long for each letter, one behind the other, and keeps them all.
+#[derive(Clone)]
+struct Slow {
+    per_letter: Duration,
+    kept: Arc<Memory>,
+    /// How many letters each call brought.
+    calls: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Slow {
+    fn new(per_letter: Duration) -> Self {
+        Self { per_letter, kept: Arc::default(), calls: Arc::default() }
+    }
+
+    fn numbers(&self) -> Vec<Option<String>> {
+        self.kept.letters().into_iter().map(|letter| letter.sequence_number).collect()
+    }
+}
+
+impl DeadLetterSink for Slow {
+    fn send<'a>(&'a self, letters: &'a [DeadLetter]) -> BoxFuture<'a, Vec<Result<(), DeadLetterError>>> {
+        async move {
+            self.calls.lock().expect("not poisoned").push(letters.len());
+            let mut answers = Vec::new();
+            for letter in letters {
+                tokio::time::sleep(self.per_letter).await;
+                answers.extend(self.kept.send(std::slice::from_ref(letter)).await);
+            }
+            answers
+        }
+        .boxed()
+    }
+}
+
+/// A record that has a number and no event name.
+fn unreadable(n: usize) -> Value {
+    let mut record = record(n, &put(0, 1), None);
+    record["eventName"] = json!("NOTHING");
+    record
+}
+
+async fn dispatch_within(dispatcher: &Dispatcher, time: Duration, records: &[Value]) -> (BatchReport, Duration) {
+    let context = Context { deadline: Deadline::after(time), ..Context::default() };
+    let payload = json!({ "Records": records }).to_string();
+    let report = dispatcher.dispatch(payload, &context).await.expect("a checkpoint");
+    (report, context.deadline.remaining().expect("there is a deadline"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_leaves_time_to_answer() {
+    for (at, batch) in [
+        (1, vec![record(0, &put(0, 1), None), poison(1, 1), record(2, &put(2, 3), None)]),
+        (0, vec![unreadable(0), record(1, &put(1, 1), None)]),
+    ] {
+        let router = Router::by_attribute("entityType").route("ROW", noting::<Row>(&Seen::default(), "row"));
+        let dispatcher = Dispatcher::with_dead_letters(router, Slow::new(Duration::MAX));
+        let (report, left) = dispatch_within(&dispatcher, Duration::from_secs(60), &batch).await;
+        assert!(left >= Duration::from_millis(100), "{left:?}");
+        let unfinished = report.unfinished.expect("named");
+        assert_eq!((unfinished.position, report.applied), (at, at));
+        let Cause::NotBuried { sink, .. } = unfinished.cause else { panic!("{:?}", unfinished.cause) };
+        assert_eq!(sink, "the dead letter sink did not answer before the deadline");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn burying_what_nobody_can_read_ends_with_a_checkpoint() {
+    let batch: Vec<_> = (0..200).map(unreadable).collect();
+    let sink = Slow::new(Duration::from_millis(20));
+    let dispatcher = Dispatcher::with_dead_letters(Router::<NewAndOldImages>::new(), sink.clone());
+    let mut from = 0;
+    for delivery in 0.. {
+        let (report, left) = dispatch_within(&dispatcher, Duration::from_secs(2), &batch[from..]).await;
+        assert!(left >= Duration::from_millis(100), "delivery {delivery}: {left:?}");
+        from += report.dead_lettered;
+        assert_eq!(report.read, report.dead_lettered + report.redelivered);
+        assert_eq!(sink.numbers().len(), from, "what was sent is done with");
+        let Some(unfinished) = report.unfinished else { break };
+        assert_eq!(unfinished.cause, Cause::Deadline, "delivery {delivery}");
+        assert_eq!(unfinished.sequence_number, sequence(from));
+        assert!(report.dead_lettered >= 50, "{} of about 85 that there was time for", report.dead_lettered);
+    }
+    assert_eq!(sink.numbers(), (0..200).map(|n| Some(sequence(n))).collect::<Vec<_>>(), "each once, in order");
+}
+
+#[tokio::test]
+async fn unreadable_records_that_follow_each_other_are_buried_together() {
+    let seen = Seen::default();
+    let mut batch: Vec<_> = (0..13).map(unreadable).collect();
+    batch.extend([record(13, &put(0, 1), None), unreadable(14)]);
+    let sink = Slow::new(Duration::ZERO);
+    let router = Router::by_attribute("entityType").route("ROW", noting::<Row>(&seen, "row"));
+    let report = dispatch(&Dispatcher::with_dead_letters(router, sink.clone()), batch).await;
+    assert_eq!((report.read, report.applied, report.dead_lettered), (15, 1, 14));
+    assert_eq!(*sink.calls.lock().expect("not poisoned"), [10, 3, 1]);
+    assert_eq!(taken(&seen), ["row Insert 13"]);
+}
+
+/// The invocation would fail with such a record as its checkpoint, so the sink is asked, however late it is.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_a_checkpoint_is_buried_late() {
+    let mut nameless = unreadable(0);
+    nameless["dynamodb"].as_object_mut().expect("an object").remove("SequenceNumber");
+    let sink = Slow::new(Duration::ZERO);
+    let dispatcher = Dispatcher::with_dead_letters(Router::<NewAndOldImages>::new(), sink.clone());
+    let (report, _) = dispatch_within(&dispatcher, Duration::ZERO, &[nameless, unreadable(1)]).await;
+    assert_eq!((report.dead_lettered, sink.numbers().len()), (2, 2));
 }
 
 /// Fan-out: one handler rejects, the other has to be retried. The retry wins, and nothing is buried yet.

@@ -18,25 +18,28 @@ pub(super) struct Pace {
     slowest: AtomicU64,
 }
 
-/// The two limits of an invocation.
+/// The limits of an invocation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// No record is started after this.
     pub(super) admission: Deadline,
     /// Handlers that still run are dropped at this.
     pub(super) cutoff: Deadline,
+    /// The dead letter sink is waited for until this: what is left then is for the answer.
+    pub(super) burial: Deadline,
 }
 
 impl Pace {
     /// Twice the slowest record seen lately is kept free, but never more than half of what is left.
     pub(super) fn limits(&self, deadline: Deadline) -> Limits {
         let Some(left) = deadline.remaining() else {
-            return Limits { admission: Deadline::NEVER, cutoff: Deadline::NEVER };
+            return Limits { admission: Deadline::NEVER, cutoff: Deadline::NEVER, burial: Deadline::NEVER };
         };
-        let cutoff = deadline.minus(ANSWER.min(left / 4));
+        let answer = ANSWER.min(left / 4);
+        let (cutoff, burial) = (deadline.minus(answer), deadline.minus(answer / 2));
         let slowest = Duration::from_micros(self.slowest.load(Ordering::Relaxed));
         let margin = (slowest * 2).max(LEAST_MARGIN).min(left / 2);
-        Limits { admission: cutoff.minus(margin), cutoff }
+        Limits { admission: cutoff.minus(margin), cutoff, burial }
     }
 
     /// Takes note of the slowest record of a window; older, slower ones fade by an eighth each time.
@@ -59,6 +62,15 @@ mod tests {
     async fn without_a_measure_the_least_margin_is_kept() {
         let left = admission_left(&Pace::default(), Duration::from_secs(10));
         assert_eq!(left, Some(Duration::from_millis(9_700)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn handlers_end_before_dead_letters_and_these_before_the_deadline() {
+        for (total, cutoff, burial) in [(10_000, 9_750, 9_875), (400, 300, 350), (0, 0, 0)] {
+            let limits = Pace::default().limits(Deadline::after(Duration::from_millis(total)));
+            let left = [limits.cutoff, limits.burial].map(Deadline::remaining);
+            assert_eq!(left, [cutoff, burial].map(|millis| Some(Duration::from_millis(millis))));
+        }
     }
 
     #[tokio::test(start_paused = true)]

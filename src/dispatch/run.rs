@@ -1,6 +1,9 @@
 //! One batch on its way through the dispatcher.
 
-use std::{panic::AssertUnwindSafe, time::SystemTime};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::{
     FutureExt,
@@ -41,6 +44,8 @@ pub(super) struct Run<'r> {
     report: BatchReport,
     /// Records that are done with (none: buried) behind one that was held back, by position.
     ahead: Vec<(usize, Option<Outcome>)>,
+    /// The longest time that the sink took for unreadable records.
+    slowest_burial: Duration,
     /// The first unfinished record, if it has no sequence number.
     nameless: Option<DispatchError>,
 }
@@ -56,6 +61,7 @@ impl<'r> Run<'r> {
             meter: Meter::new(shared.table.handlers().len()),
             report: BatchReport::default(),
             ahead: Vec::new(),
+            slowest_burial: Duration::ZERO,
             nameless: None,
         }
     }
@@ -75,9 +81,7 @@ impl<'r> Run<'r> {
             if !self.window.records.is_empty() {
                 self.handle().await;
                 self.settle().await;
-            } else if let Some(unreadable) = self.window.unreadable() {
-                self.bury_unreadable(unreadable).await;
-            } else {
+            } else if !self.bury_unreadable().await {
                 self.report.complete = true;
                 break;
             }
@@ -256,7 +260,7 @@ impl<'r> Run<'r> {
             return letters.iter().map(|_| Err("no dead letter sink is configured".to_owned())).collect();
         };
         let sending = AssertUnwindSafe(sink.send(letters)).catch_unwind();
-        let answers = match within(self.context.deadline.instant(), sending).await {
+        let answers = match within(self.limits.burial.instant(), sending).await {
             Some(Ok(answers)) => answers.into_iter().map(|answer| answer.map_err(|error| error.to_string())).collect(),
             Some(Err(_)) => vec![Err("the dead letter sink panicked".to_owned())],
             None => vec![Err("the dead letter sink did not answer before the deadline".to_owned())],
@@ -276,21 +280,47 @@ impl<'r> Run<'r> {
         letter
     }
 
-    /// A record that nobody can read is a dead letter as it stands; everything before it is done with.
-    async fn bury_unreadable(&mut self, unreadable: UnreadableRecord) {
-        let reason = unreadable.error().to_string();
-        let function = self.context.function.clone();
+    /// Records that nobody can read are dead letters as they stand; everything before them is done with. Answers whether
+    /// there were any.
+    async fn bury_unreadable(&mut self) -> bool {
+        let unreadable = self.window.unreadable(&mut self.split);
+        let (Some(first), Some(last)) = (unreadable.first(), unreadable.last()) else { return false };
+        self.report.read = last.position() + 1;
+        // One without a sequence number cannot be the checkpoint: it is worth the attempt, however late.
+        if let Some(number) = first.sequence_number()
+            && self.is_late_to_bury()
+        {
+            self.unfinished(first.position(), Some(number.to_owned()), Cause::Deadline);
+            return true;
+        }
+        let letters: Vec<_> = unreadable.iter().map(|record| self.letter_as_it_stands(record)).collect();
+        self.meter.rejected(letters.len());
+        let began = Instant::now();
+        let answers = self.send(&letters).await;
+        self.slowest_burial = self.slowest_burial.max(began.elapsed());
+        for ((record, letter), answer) in unreadable.iter().zip(letters).zip(answers) {
+            match answer {
+                Ok(()) => self.report.count(None),
+                Err(sink) => {
+                    let cause = Cause::NotBuried { reason: letter.reason, sink };
+                    self.unfinished(record.position(), letter.sequence_number, cause);
+                    break;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether no letters may be sent any more: after admission, or if the sink would need longer than there is time.
+    fn is_late_to_bury(&self) -> bool {
+        self.limits.admission.passed() || self.limits.burial.minus(self.slowest_burial * 2).passed()
+    }
+
+    fn letter_as_it_stands(&self, unreadable: &UnreadableRecord) -> DeadLetter {
+        let (reason, function) = (unreadable.error().to_string(), self.context.function.clone());
         let mut letter = DeadLetter::new(unreadable.json().clone(), reason, function, SystemTime::now());
         letter.sequence_number = unreadable.sequence_number().map(str::to_owned);
-        self.report.read = unreadable.position() + 1;
-        self.meter.rejected(1);
-        match self.send(std::slice::from_ref(&letter)).await.pop() {
-            Some(Err(sink)) => {
-                let cause = Cause::NotBuried { reason: letter.reason, sink };
-                self.unfinished(unreadable.position(), letter.sequence_number, cause);
-            }
-            _ => self.report.count(None),
-        }
+        letter
     }
 
     fn stop(&mut self, index: usize, cause: Cause) {

@@ -10,6 +10,9 @@ use crate::{
 /// Lanes held for every route: nothing may overtake a record that no route wants.
 const EVERY_ROUTE: u64 = u64::MAX;
 
+/// Unreadable records that are buried together: as many as a queue takes in one request.
+const LETTERS: usize = 10;
+
 /// What is known of one record of the window.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -89,15 +92,19 @@ impl Window {
         }
     }
 
-    /// The unreadable record that comes next, once everything before it is done with.
-    pub(super) fn unreadable(&mut self) -> Option<UnreadableRecord> {
-        match self.ahead.take() {
-            Some(Err(unreadable)) if self.records.is_empty() => Some(unreadable),
-            other => {
-                self.ahead = other;
-                None
+    /// The unreadable records that come next, one behind the other, once everything before them is done with.
+    pub(super) fn unreadable(&mut self, split: &mut Split) -> Vec<UnreadableRecord> {
+        let mut unreadable = Vec::new();
+        while self.records.is_empty() && unreadable.len() < LETTERS {
+            match self.ahead.take().or_else(|| if unreadable.is_empty() { None } else { split.next() }) {
+                Some(Err(record)) => unreadable.push(record),
+                other => {
+                    self.ahead = other;
+                    break;
+                }
             }
         }
+        unreadable
     }
 
     fn enter(&mut self, raw: RawRecord, table: &Table) -> Option<RawRecord> {
