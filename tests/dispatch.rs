@@ -146,6 +146,60 @@ async fn two_handlers_on_one_route_both_have_to_succeed() {
     assert!(matches!(unfinished.cause, Cause::Retry { reason, .. } if reason == "the second is down"));
 }
 
+/// One of two handlers on one route rejects v1, early or late. It waits with v2 until v1 is buried; the other, which has
+/// seen v2 by then, or not, sees it once.
+#[tokio::test(start_paused = true)]
+async fn a_reject_of_one_handler_repeats_nothing_of_the_other() {
+    for (rejects_after, sees_after) in [(0, 10), (10, 0), (100, 10)] {
+        let (left, right) = (Seen::default(), Seen::default());
+        let rejecting = {
+            let left = left.clone();
+            move |record: Record<Row>| {
+                note(&left, "left", &record);
+                let first = support::number(record.sequence_number()) == 0;
+                async move {
+                    tokio::time::sleep(Duration::from_millis(rejects_after)).await;
+                    if first { Err(Failure::reject("no")) } else { Ok(()) }
+                }
+            }
+        };
+        let noting = {
+            let right = right.clone();
+            move |record: Record<Row>| {
+                note(&right, "right", &record);
+                tokio::time::sleep(Duration::from_millis(sees_after))
+            }
+        };
+        let letters = Arc::new(Memory::default());
+        let router = Router::by_attribute("entityType").route("ROW", rejecting.and(noting));
+        let dispatcher = Dispatcher::with_dead_letters(router, letters.clone());
+        let batch = vec![record(0, &put(0, 1), None), record(1, &put(0, 2), Some(1)), record(2, &put(1, 2), None)];
+        let report = dispatch(&dispatcher, batch).await;
+        assert_eq!(report.unfinished, None);
+        assert_eq!((report.applied, report.dead_lettered, letters.letters().len()), (2, 1, 1));
+        for seen in [&left, &right] {
+            let mut seen: Vec<_> = taken(seen).into_iter().map(|line| line[line.len() - 1..].to_owned()).collect();
+            seen.sort();
+            assert_eq!(seen, ["0", "1", "2"]);
+        }
+    }
+}
+
+/// A letter says that a record is done with, and one of the handlers is not.
+#[tokio::test]
+async fn what_one_handler_rejects_is_no_letter_before_the_other_has_answered() {
+    async fn rejects(_: Record<Row>) -> Result<(), Failure> {
+        Err(Failure::reject("no"))
+    }
+    let letters = Arc::new(Memory::default());
+    let router = Router::by_attribute("entityType").route("ROW", rejects.and(Forgetful));
+    let dispatcher = Dispatcher::with_dead_letters(router, letters.clone());
+    let report = dispatch(&dispatcher, (0..2).map(|n| record(n, &put(n as u8, 1), None)).collect()).await;
+    let unfinished = report.unfinished.expect("the second was forgotten");
+    assert_eq!((unfinished.position, letters.letters().len()), (1, 1));
+    assert!(matches!(unfinished.cause, Cause::Unanswered { .. }));
+}
+
 fn poison(n: usize, item: u8) -> Value {
     let mut record = record(n, &put(item, 1), None);
     record["dynamodb"]["NewImage"]["value"] = json!({"S": "secret-value"});

@@ -6,16 +6,32 @@ use std::{collections::HashSet, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use anabranch::{
     dispatch::Dispatcher,
-    handler::FunctionExt,
+    handler::{FunctionExt, HandlerExt},
+    idempotency::IdempotentExt,
     record::{KeysOnly, NewAndOldImages, NewImage, OldImage, RawImage, Record, StreamView},
     router::Router,
-    sink::dead_letter::{DeadLetter, Memory},
+    sink::{
+        dead_letter::{DeadLetter, Memory},
+        ledger,
+    },
 };
 use proptest::prelude::*;
 use support::{Act, Plan, Shared, Sight, Step, World, deliver_in, expected, number};
 
+/// How the handlers of one record stand together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Company {
+    /// Each on a route of its own.
+    Routes,
+    /// Side by side on one route.
+    And,
+    /// The same under one ledger.
+    Once,
+}
+
 #[derive(Debug, Clone)]
 struct History {
+    company: Company,
     /// The view of the items that the stream carries.
     view: &'static str,
     steps: Vec<Step>,
@@ -24,6 +40,16 @@ struct History {
     lanes: usize,
     deadline: Option<Duration>,
     dead_letters: bool,
+}
+
+impl History {
+    /// Whether nothing is ever delivered again.
+    fn goes_through(&self) -> bool {
+        let acts = self.plans.iter().flat_map(Plan::values).flatten();
+        self.deadline.is_none()
+            && self.dead_letters
+            && acts.map(|(act, _)| act).all(|act| matches!(act, Act::Apply | Act::Reject))
+    }
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -61,12 +87,24 @@ fn plan(steps: usize, dead_letters: bool) -> impl Strategy<Value = Plan> {
     })
 }
 
-fn history(handlers: usize) -> impl Strategy<Value = History> {
+fn history(company: Company, handlers: usize) -> impl Strategy<Value = History> {
     let deadline = proptest::option::of((4_u64..20).prop_map(Duration::from_secs));
     let settings = (steps(), view(), 1_usize..20, deadline, any::<bool>());
     settings.prop_flat_map(move |(steps, view, lanes, deadline, dead_letters)| {
         let plans = proptest::collection::vec(plan(steps.len(), dead_letters), handlers);
-        plans.prop_map(move |plans| History { view, steps: steps.clone(), plans, lanes, deadline, dead_letters })
+        plans.prop_map(move |plans| {
+            let steps = steps.clone();
+            History { company, view, steps, plans, lanes, deadline, dead_letters }
+        })
+    })
+}
+
+/// Histories without another failure than a reject, in whatever company.
+fn only_rejects() -> impl Strategy<Value = History> {
+    let company = prop::sample::select(vec![Company::Routes, Company::And, Company::Once]);
+    company.prop_flat_map(|company| history(company, 3)).prop_map(|mut history| {
+        history.plans.iter_mut().flat_map(Plan::values_mut).for_each(|acts| _ = acts.drain(..acts.len() - 1));
+        History { deadline: None, dead_letters: true, ..history }
     })
 }
 
@@ -85,13 +123,25 @@ fn dispatcher(history: &History, worlds: &[Shared], letters: &Arc<Memory>) -> Di
 
 fn dispatcher_of<V: Sight>(history: &History, worlds: &[Shared], letters: &Arc<Memory>) -> Dispatcher {
     let lanes = NonZeroUsize::new(history.lanes).expect("at least one");
-    let mut router = Router::<V>::by_key_prefix("PK", '-');
-    for (world, plan) in worlds.iter().zip(&history.plans) {
+    let mut handlers = worlds.iter().zip(&history.plans).map(|(world, plan)| {
         let (world, plan, source) = (world.clone(), Arc::new(plan.clone()), Arc::from(history.steps.clone()));
         let handler =
             move |record: Record<RawImage, V>| world.clone().handle_in(plan.clone(), Arc::clone(&source), record);
-        router = router.route("item", handler.concurrency(lanes));
-    }
+        handler.concurrency(lanes)
+    });
+    let router = Router::<V>::by_key_prefix("PK", '-');
+    let router = match (history.company, handlers.len()) {
+        (Company::Routes, _) => handlers.fold(router, |router, handler| router.route("item", handler)),
+        (company, 3) => {
+            let mut next = || handlers.next().expect("three handlers");
+            let together = next().and(next().and(next()));
+            match company {
+                Company::Once => router.route("item", together.idempotent(ledger::Memory::default())),
+                _ => router.route("item", together),
+            }
+        }
+        (_, other) => panic!("{other} handlers side by side"),
+    };
     match history.dead_letters {
         true => Dispatcher::with_dead_letters(router, letters.clone()),
         false => Dispatcher::new(router),
@@ -114,6 +164,7 @@ async fn play(history: &History) -> Result<(), TestCaseError> {
         prop_assert_eq!(done + report.redelivered, report.read, "every record that was read is counted once");
         prop_assert!(report.complete || next.is_some(), "a batch that was not finished must be reported");
         let Some(next) = next else { break };
+        prop_assert!(!history.goes_through(), "{:?}", report.unfinished);
         prop_assert!(next >= from && next < history.steps.len(), "{} is not in the batch from {}", next, from);
         prop_assert_eq!(done, next - from, "done up to the checkpoint");
         from = next;
@@ -122,6 +173,7 @@ async fn play(history: &History) -> Result<(), TestCaseError> {
     let mut rejected_by_any = HashSet::new();
     for world in &worlds {
         let rejected = check(history, &world.lock())?;
+        prop_assert!(!history.goes_through() || world.lock().started.len() == history.steps.len(), "each once");
         rejected_by_any.extend(rejected);
     }
     prop_assert_eq!(buried, rejected_by_any, "what a handler rejected is a dead letter, and nothing else");
@@ -156,12 +208,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_history_ends_with_everything_done_once_in_order(history in history(1)) {
+    fn every_history_ends_with_everything_done_once_in_order(history in history(Company::Routes, 1)) {
         run(&history)?;
     }
 
     #[test]
-    fn so_does_every_history_of_two_handlers(history in history(2)) {
+    fn so_does_every_history_of_two_handlers(history in history(Company::Routes, 2)) {
+        run(&history)?;
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn so_does_every_history_of_three_side_by_side(history in history(Company::And, 3)) {
+        run(&history)?;
+    }
+
+    #[test]
+    fn rejects_alone_have_nothing_delivered_again(history in only_rejects()) {
         run(&history)?;
     }
 }

@@ -143,7 +143,10 @@ impl<'r> Run<'r> {
                         slot.answer(route, verdict);
                     }
                     State::Taken(_) => slot.unanswered = Some(route),
-                    State::Waiting => taken -= 1,
+                    State::Waiting => {
+                        taken -= 1;
+                        slot.keep(route, entry.said);
+                    }
                 }
             }
             self.meter.answered(route.into(), answers);

@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 use crate::{
-    handler::{DEFAULT_WINDOW, Entry, Failure, Held, Outcome, Skip, Verdict, merge},
+    handler::{DEFAULT_WINDOW, Entry, Failure, Held, Outcome, Said, Skip, Verdict, merge},
     record::{RawRecord, Split, UnreadableRecord},
     router::{Routing, Table},
 };
@@ -28,6 +28,8 @@ pub(super) struct Slot {
     pub(super) blamed: Option<u8>,
     /// A route that took the record and gave no verdict.
     pub(super) unanswered: Option<u8>,
+    /// What a part of an open route's handler has said already, by route.
+    said: Vec<(u8, Box<Said>)>,
 }
 
 /// The entries of one route, and the lanes that it must not go on with.
@@ -133,8 +135,8 @@ impl Window {
     }
 
     /// Puts the next record on the lists of its open routes.
-    fn listed(&mut self, slot: Slot) -> Slot {
-        list(&mut self.lots, self.slots.len(), &slot);
+    fn listed(&mut self, mut slot: Slot) -> Slot {
+        list(&mut self.lots, self.slots.len(), &mut slot);
         slot
     }
 
@@ -145,7 +147,7 @@ impl Window {
             lot.held.clear();
             lot.next = 0;
         }
-        for (index, slot) in self.slots.iter().enumerate() {
+        for (index, slot) in self.slots.iter_mut().enumerate() {
             list(&mut self.lots, index, slot);
         }
     }
@@ -176,9 +178,14 @@ impl Window {
 }
 
 /// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
-fn list(lots: &mut [Lot], index: usize, slot: &Slot) {
+fn list(lots: &mut [Lot], index: usize, slot: &mut Slot) {
     for (route, facet) in slot.open.facets() {
         lots[route].entries.push(Entry::new(index, slot.lane, facet));
+    }
+    for (route, said) in slot.said.drain(..) {
+        if let Some(entry) = lots[usize::from(route)].entries.last_mut() {
+            entry.said = Some(said);
+        }
     }
     if slot.rejected_by == 0 {
         return;
@@ -192,7 +199,7 @@ fn list(lots: &mut [Lot], index: usize, slot: &Slot) {
 
 impl Slot {
     fn open(lane: u64, open: Routing) -> Self {
-        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None }
+        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None, said: Vec::new() }
     }
 
     fn ignored() -> Self {
@@ -209,6 +216,11 @@ impl Slot {
             Some(Ok(outcome)) if self.open == Routing::default() => Some(*outcome),
             _ => None,
         }
+    }
+
+    /// Keeps what a part of a route's handler said of the record until the route comes to it again.
+    pub(super) fn keep(&mut self, route: u8, said: Option<Box<Said>>) {
+        self.said.extend(said.map(|said| (route, said)));
     }
 
     /// Takes over what a route made of the record.

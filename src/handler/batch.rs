@@ -20,15 +20,17 @@ pub(crate) struct Entry {
     pub(crate) lane: u64,
     pub(crate) facet: Facet,
     pub(crate) state: State,
+    /// What one of two handlers said of it in an earlier window, while the other has yet to be asked.
+    pub(crate) said: Option<Box<Said>>,
 }
 
 impl Entry {
     pub(crate) fn new(index: usize, lane: u64, facet: Facet) -> Self {
-        Self { index: index as u32, lane, facet, state: State::Waiting }
+        Self { index: index as u32, lane, facet, state: State::Waiting, said: None }
     }
 
     fn fresh(&self) -> Self {
-        Self { state: State::Waiting, ..*self }
+        Self::new(self.index(), self.lane, self.facet)
     }
 
     fn index(&self) -> usize {
@@ -87,8 +89,13 @@ impl Halt {
         Duration::from_micros(self.slowest.load(Ordering::Relaxed))
     }
 
+    /// Whether nothing behind a failure is of use: it is not one to bury.
+    fn ends_at(&self, failure: &Failure) -> bool {
+        !(self.buries_rejects && failure.is_reject())
+    }
+
     fn failed(&self, index: usize, failure: &Failure) {
-        if !(self.buries_rejects && failure.is_reject()) {
+        if self.ends_at(failure) {
             self.first_retry.fetch_min(index, Ordering::Relaxed);
         }
     }
@@ -281,6 +288,12 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         *self.share.next = ticket.0.min(*self.share.next);
     }
 
+    /// Gives a record back of which one of two handlers that it was [handed on](Self::hand_on) to may have said something.
+    pub(crate) fn give_back_with(&mut self, ticket: Ticket, said: Option<Box<Said>>) {
+        self.share.entries[ticket.0].said = said;
+        self.give_back(ticket);
+    }
+
     /// What a handler that was cut off has left unsettled is retried.
     pub(super) fn retry_unsettled(&mut self, limit: Duration) {
         for at in 0..self.share.entries.len() {
@@ -308,15 +321,27 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         Batch { share: self.share.reborrow(), filter: Some(filter), until: self.until, _types: PhantomData }
     }
 
-    /// What is still waiting, for a second handler to work on beside the first.
-    pub(super) fn fork(&self) -> Fork {
+    /// What is still waiting, for two handlers to work on side by side. Neither is asked again for what it has said.
+    pub(super) fn fork(&mut self) -> (Fork, Fork) {
         let waiting = |at: &usize| matches!(self.share.entries[*at].state, State::Waiting);
-        self.fork_of((0..self.share.entries.len()).filter(waiting).collect())
+        let waiting: Vec<_> = (0..self.share.entries.len()).filter(waiting).collect();
+        let (mut left, mut right) = (self.fork_of(waiting.clone()), self.fork_of(waiting));
+        for at in 0..left.origins.len() {
+            if let Some(said) = self.share.entries[left.origins[at]].said.take() {
+                left.recall(at, said.left);
+                right.recall(at, said.right);
+            }
+        }
+        (left, right)
     }
 
     /// Records that were admitted already, in stream order, for a handler behind this one to admit once more.
-    pub(crate) fn hand_on<'t>(&self, tickets: impl IntoIterator<Item = &'t Ticket>) -> Fork {
-        self.fork_of(tickets.into_iter().map(|ticket| ticket.0).collect())
+    pub(crate) fn hand_on<'t>(&mut self, tickets: impl IntoIterator<Item = &'t Ticket>) -> Fork {
+        let mut fork = self.fork_of(tickets.into_iter().map(|ticket| ticket.0).collect());
+        for (entry, at) in fork.entries.iter_mut().zip(&fork.origins) {
+            entry.said = self.share.entries[*at].said.take();
+        }
+        fork
     }
 
     fn fork_of(&self, origins: Vec<usize>) -> Fork {
@@ -344,17 +369,51 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         Batch { share, filter: self.filter, until: self.until, _types: PhantomData }
     }
 
-    /// Takes over what two forks made of the same records.
+    /// Takes over what two forks made of the same records. One that a side has still to wait for, since it rejected an
+    /// earlier change of the item for example, waits on, and what the other side said of it is kept.
     pub(super) fn join(&mut self, left: Fork, right: Fork) {
+        let halt = self.share.halt;
         for ((at, left), right) in left.origins.into_iter().zip(left.entries).zip(right.entries) {
             match (left.state, right.state) {
                 (State::Settled(left), State::Settled(right)) => self.share.settle(at, merge(left, right)),
-                (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) => {
+                (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) if halt.ends_at(&failure) => {
                     self.share.settle(at, Err(failure));
                 }
-                (State::Waiting, State::Waiting) => {}
-                _ => self.share.entries[at].state = State::Taken(None),
+                (State::Taken(_), _) | (_, State::Taken(_)) => self.share.entries[at].state = State::Taken(None),
+                (one, other) => {
+                    self.share.entries[at].said = Said::of(Side::of(one, left.said), Side::of(other, right.said));
+                }
             }
+        }
+    }
+}
+
+/// What two handlers side by side have said of a record that one of them has to wait for.
+#[derive(Debug)]
+pub(crate) struct Said {
+    left: Side,
+    right: Side,
+}
+
+#[derive(Debug)]
+enum Side {
+    Answered(Verdict),
+    /// Still to be asked; where it is two handlers itself, one of them may have answered.
+    Open(Option<Box<Said>>),
+}
+
+impl Said {
+    fn of(left: Side, right: Side) -> Option<Box<Self>> {
+        let nothing = matches!((&left, &right), (Side::Open(None), Side::Open(None)));
+        (!nothing).then(|| Box::new(Self { left, right }))
+    }
+}
+
+impl Side {
+    fn of(state: State, said: Option<Box<Said>>) -> Self {
+        match state {
+            State::Settled(verdict) => Self::Answered(verdict),
+            State::Waiting | State::Taken(_) => Self::Open(said),
         }
     }
 }
@@ -369,8 +428,22 @@ pub(crate) struct Fork {
 
 impl Fork {
     /// What became of each record, in stream order.
-    pub(crate) fn into_states(self) -> impl Iterator<Item = State> {
-        self.entries.into_iter().map(|entry| entry.state)
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry> {
+        self.entries.into_iter()
+    }
+
+    /// Takes over what was said of a record in an earlier window.
+    fn recall(&mut self, at: usize, side: Side) {
+        let entry = &mut self.entries[at];
+        match side {
+            Side::Open(said) => entry.said = said,
+            Side::Answered(verdict) => {
+                if verdict.is_err() {
+                    self.held.hold(entry.lane, entry.index());
+                }
+                entry.state = State::Settled(verdict);
+            }
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use crate::{
 
 /// Two handlers of the same records, running side by side; made by [`HandlerExt::and`](super::HandlerExt::and).
 ///
-/// A record is done with when both are done with it; a retry of either wins over a reject of the other.
+/// A record is done with when both are done with it; a retry of either wins over a reject of the other. What one of them
+/// rejects keeps the item's later changes from that one alone until it is a dead letter: the other goes on, and has each of
+/// them once.
 pub struct And<L, R> {
     pub(super) left: L,
     pub(super) right: R,
@@ -14,7 +16,7 @@ pub struct And<L, R> {
 
 impl<L: Handler<T, V>, R: Handler<T, V>, T: FromImage, V: StreamView> Handler<T, V> for And<L, R> {
     async fn handle(&self, batch: &mut Batch<'_, T, V>) {
-        let (mut left, mut right) = (batch.fork(), batch.fork());
+        let (mut left, mut right) = batch.fork();
         let mut first = batch.forked(&mut left);
         let mut second = batch.forked(&mut right);
         futures_util::future::join(self.left.handle(&mut first), self.right.handle(&mut second)).await;
