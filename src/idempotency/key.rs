@@ -10,7 +10,7 @@ pub(super) type KeyFn<T, V> = dyn Fn(&Record<T, V>) -> Result<String, Idempotenc
 
 /// The event id, or stream and sequence number of a record that has none; of a row of a snapshot, table and keys.
 ///
-/// A modify that is delivered as the remove of one entity and the insert of another is two records of one event.
+/// A modify that is delivered as the remove of one entity and the insert of another is two records of one event or row.
 pub(super) fn of_event<T: FromImage, V: StreamView>(record: &Record<T, V>) -> Result<String, IdempotencyError> {
     if record.origin().is_snapshot() && record.event_id().is_none() {
         return of_row(record);
@@ -20,15 +20,14 @@ pub(super) fn of_event<T: FromImage, V: StreamView>(record: &Record<T, V>) -> Re
         (None, Some(arn)) => format!("{arn}#{}", record.sequence_number()),
         (None, None) => return Err(IdempotencyError::NoIdentity),
     };
-    let seen_as = record.event_name();
-    let whole = seen_as == record.raw().event_name();
-    Ok(if whole { event } else { format!("{event}#{seen_as}") })
+    Ok(event + record.side())
 }
 
 /// A row is the same however often it is read, and rows that were read together share their time.
 fn of_row<T: FromImage, V: StreamView>(record: &Record<T, V>) -> Result<String, IdempotencyError> {
     let keys = record.keys().item().ok().filter(|keys| !keys.is_empty()).ok_or(IdempotencyError::NoIdentity)?;
-    Ok(format!("snapshot#{}#{}", record.source_arn().unwrap_or_default(), DocumentId::of(&keys).as_str()))
+    let (table, id) = (record.source_arn().unwrap_or_default(), DocumentId::of(&keys));
+    Ok(format!("snapshot#{table}#{}{}", id.as_str(), record.side()))
 }
 
 #[cfg(test)]
@@ -62,7 +61,7 @@ mod tests {
             let (keys, read_at) = (ItemJson::from_json(keys), Timestamp::from_nanos(micros * 1_000));
             let row = RecordParts::snapshot(keys.clone(), keys, read_at);
             let row = RecordParts { source_arn: Some("arn:t".into()), ..row }.into_record().unwrap();
-            of_event(&Record::<RawImage, NewImage>::read(&row, Facet::Whole).unwrap())
+            of_event(&Record::<RawImage, NewImage>::read(&row, Facet::Joined).unwrap())
         };
         assert_eq!(row(r#"{"PK":{"S":"a"}}"#, 1).unwrap(), "snapshot#arn:t#S=a");
         assert_eq!(row(r#"{"PK":{"S":"a"}}"#, 1), row(r#"{"PK":{"S":"a"}}"#, 2));
@@ -74,5 +73,17 @@ mod tests {
         let id = r#""eventID":"e1","#;
         let keys = [Facet::Whole, Facet::Left, Facet::Joined].map(|facet| key(id, facet).unwrap());
         assert_eq!(keys, ["e1", "e1#REMOVE", "e1#INSERT"]);
+    }
+
+    #[test]
+    fn so_is_a_row_that_an_export_says_has_changed_its_entity() {
+        let [keys, old, new] = ["k", "o", "n"].map(|text| ItemJson::from_json(format!(r#"{{"PK":{{"S":"{text}"}}}}"#)));
+        let row = RecordParts::snapshot_change(keys, Some(old), Some(new), Timestamp::from_nanos(0));
+        let row = row.into_record().unwrap();
+        let keys = [Facet::Whole, Facet::Left, Facet::Joined].map(|facet| {
+            let record = Record::<RawImage, NewAndOldImages>::read(&row, facet).unwrap();
+            of_event(&record).unwrap()
+        });
+        assert_eq!(keys, ["snapshot##S=k", "snapshot##S=k#REMOVE", "snapshot##S=k#INSERT"]);
     }
 }

@@ -68,8 +68,8 @@ pub(super) fn addressed<T: FromImage, V: StreamView>(messages: Vec<Message>, rec
     messages.into_iter().enumerate().map(address).collect()
 }
 
-/// The event, the place of the message among those of the record, and a hash of its text: two handlers may notify one
-/// topic of the same event, and neither may be taken for a repetition of the other.
+/// The event, which side of it is meant, the place of the message among those of the record, and a hash of its text: two
+/// handlers may notify one topic of the same event, and neither may be taken for a repetition of the other.
 fn deduplication_id<T: FromImage, V: StreamView>(record: &Record<T, V>, at: usize, message: &Message) -> String {
     let event = match record.event_id() {
         Some(id) => id.to_owned(),
@@ -79,5 +79,5 @@ fn deduplication_id<T: FromImage, V: StreamView>(record: &Record<T, V>, at: usiz
     };
     let mut hash = DefaultHasher::new();
     (message.body(), message.subject_text()).hash(&mut hash);
-    format!("{event}.{at}.{:016x}", hash.finish())
+    format!("{event}{}.{at}.{:016x}", record.side(), hash.finish())
 }

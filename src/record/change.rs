@@ -46,9 +46,9 @@ pub enum Change<T: Send + 'static, V: StreamView = NewAndOldImages> {
 pub enum Facet {
     /// The change as it is.
     Whole,
-    /// A modify seen by the type that the item joined: an insert.
+    /// A modify seen by the type that the item joined: an insert, at a [version](super::Version) just above the change's own.
     Joined,
-    /// A modify seen by the type that the item left: a remove.
+    /// A modify seen by the type that the item left: a remove, at the version of the change.
     Left,
 }
 

@@ -14,6 +14,7 @@ use super::{
 pub struct Record<T: Send + 'static, V: StreamView = NewAndOldImages> {
     /// What happened, with the images that the view `V` carries.
     pub change: Change<T, V>,
+    facet: Facet,
     raw: RawRecord,
 }
 
@@ -23,7 +24,9 @@ impl<T: FromImage, V: StreamView> Record<T, V> {
     /// # Errors
     /// An image that cannot be decoded into `T`, or that the view promises and the record lacks.
     pub fn read(raw: &RawRecord, facet: Facet) -> Result<Self, DecodeError> {
-        Ok(Self { change: Change::read(raw, facet)?, raw: raw.clone() })
+        // Only an item that was there before can leave a type and join another.
+        let facet = if raw.event_name() == EventName::Modify { facet } else { Facet::Whole };
+        Ok(Self { change: Change::read(raw, facet)?, facet, raw: raw.clone() })
     }
 }
 
@@ -33,9 +36,24 @@ impl<T: Send + 'static, V: StreamView> Record<T, V> {
         self.raw.keys()
     }
 
-    /// The place of this change in the order of the item's changes (generation 0).
+    /// The place of this change in the order of the item's changes (generation 0), as [its side](Self::facet) of it sees it.
     pub fn version(&self) -> Version {
-        Version::of(&self.raw)
+        let version = Version::of(&self.raw);
+        if self.facet == Facet::Joined { version.joined() } else { version }
+    }
+
+    /// Which side of the change this is: the whole, unless the item changed its entity type and two routes have a side each.
+    pub fn facet(&self) -> Facet {
+        self.facet
+    }
+
+    /// What tells this side of the change from the other, behind the id of their event.
+    pub(crate) fn side(&self) -> &'static str {
+        match self.facet {
+            Facet::Whole => "",
+            Facet::Left => "#REMOVE",
+            Facet::Joined => "#INSERT",
+        }
     }
 
     /// Where the record comes from: the table's stream, or a snapshot of the table.
@@ -82,7 +100,7 @@ impl<T: Send + 'static, V: StreamView> Record<T, V> {
 
     /// The same record with another change, for handlers that hand a record on in another shape.
     pub fn with_change<U: Send + 'static, W: StreamView>(self, change: Change<U, W>) -> Record<U, W> {
-        Record { change, raw: self.raw }
+        Record { change, facet: self.facet, raw: self.raw }
     }
 
     /// Which kind of change this is, as the route sees it.

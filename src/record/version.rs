@@ -10,6 +10,8 @@ const SEQUENCE_DIGITS: usize = 40;
 const GENERATION_DIGITS: usize = 10;
 /// And every time of 64 bits.
 const SNAPSHOT_DIGITS: usize = 20;
+/// Stands behind the version of a change that an item joined its entity type by: above the change, below the next one.
+const JOINED: char = '+';
 
 /// A place in the order of one item's states, as one string that sorts in that order.
 ///
@@ -17,6 +19,9 @@ const SNAPSHOT_DIGITS: usize = 20;
 /// sequence number). Sequence numbers have up to 40 digits, more than a DynamoDB number (38) or a `u128` (39)
 /// holds, and are compared as numbers: here they are padded with zeros so that plain string order, and
 /// therefore a DynamoDB condition `stored < :version`, is their order.
+///
+/// A change by which an item leaves one entity type and joins another has two places, where different routes handle the two
+/// sides: the insert to the new type comes just above the remove from the old one, and below the next change.
 ///
 /// Versions compare states of **one item of one table**. Sequence numbers of different regions never compare.
 ///
@@ -42,7 +47,7 @@ impl Version {
         Self(format!("{generation:0GENERATION_DIGITS$}#t#{label}#{digits:0>SEQUENCE_DIGITS$}"))
     }
 
-    /// The version of a record, in generation 0: of a change of a stream, or of a row of a snapshot.
+    /// The version of a record as a whole, in generation 0: of a change of a stream, or of a row of a snapshot.
     pub fn of(record: &RawRecord) -> Self {
         if let Origin::Snapshot { read_at } = record.origin() {
             return Self::snapshot(0, micros(read_at));
@@ -56,9 +61,15 @@ impl Version {
         Self(format!("{generation:0GENERATION_DIGITS$}#s#{micros:0SNAPSHOT_DIGITS$}"))
     }
 
+    /// The place of the same change as the entity type sees it that the item joined.
+    pub(super) fn joined(mut self) -> Self {
+        self.0.push(JOINED);
+        self
+    }
+
     /// A version as a sink has stored it, or none if it is no version.
     pub fn parse(stored: &str) -> Option<Self> {
-        let (generation, place) = stored.split_at_checked(GENERATION_DIGITS)?;
+        let (generation, place) = stored.strip_suffix(JOINED).unwrap_or(stored).split_at_checked(GENERATION_DIGITS)?;
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let known = match place.split_at_checked(3)? {
             ("#s#", micros) => micros.len() == SNAPSHOT_DIGITS && digits(micros),
@@ -135,7 +146,9 @@ mod tests {
         for version in
             [Version::stream(7, "2026-11-21T02:40:00.000", "9"), Version::stream(0, "", "1"), Version::snapshot(1, 2)]
         {
-            assert_eq!(Version::parse(version.as_str()), Some(version));
+            assert_eq!(Version::parse(version.as_str()), Some(version.clone()));
+            let joined = version.joined();
+            assert_eq!(Version::parse(joined.as_str()), Some(joined));
         }
         for other in [
             "",
@@ -143,6 +156,8 @@ mod tests {
             "0000000000#t#label#7",
             "0000000000#x#label#7",
             "0000000000#s#2",
+            "0000000000#s#00000000000000000001++",
+            "0000000000#s#00000000000000000001~",
             "é000000000#s#00000000000000000001",
         ] {
             assert_eq!(Version::parse(other), None, "{other}");
@@ -160,6 +175,14 @@ mod tests {
         fn string_order_is_numeric_order(a: u128, b: u128) {
             let (x, y) = (Version::stream(0, "l", &a.to_string()), Version::stream(0, "l", &b.to_string()));
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_joined_type_comes_between_its_change_and_the_next(a in 0..u128::MAX, gap in 1_u128..1000) {
+            let version = |n: u128| Version::stream(3, "l", &n.to_string());
+            let (change, next) = (version(a), version(a.saturating_add(gap)));
+            prop_assert!(change < change.clone().joined() && change.clone().joined() < next);
+            prop_assert!(change.joined() < next.joined());
         }
 
         #[test]

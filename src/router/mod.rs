@@ -54,7 +54,12 @@ pub struct Router<V: StreamView = NewAndOldImages> {
 impl Router<NewAndOldImages> {
     /// Routes by the value of an attribute of the item.
     ///
-    /// A modify that changes the attribute is delivered as a remove to the old type and as an insert to the new one.
+    /// A modify that changes the attribute is delivered as a remove to the old type and as an insert to the new one, side by
+    /// side if these have different routes. The [version](crate::record::Version) of the insert is just above that of the
+    /// remove, so that whatever is guarded by versions ends right in either order, even if both write the same row. What is
+    /// not, such as [`Replica::plain`](crate::replica::Replica::plain) or an update of your own, must not be the target of
+    /// both: give the two types one route, with [`route_all`](Self::route_all).
+    ///
     /// This needs both images, so only a stream of `NEW_AND_OLD_IMAGES` can be routed by an attribute.
     pub fn by_attribute(name: impl Into<String>) -> Self {
         Self::with(Discriminator::Attribute(name.into()))
@@ -104,6 +109,36 @@ impl<V: StreamView> Router<V> {
     {
         let route = self.add(entity, handler);
         *self.entity(entity) |= route;
+        self
+    }
+
+    /// Routes several entity types to one handler. An item that changes from one of them to another is delivered whole, as a
+    /// modify.
+    ///
+    /// ```
+    /// # use anabranch::{record::NewAndOldImages, replica::Replica, router::Router, sink::table::Memory};
+    /// let pets = Replica::plain(Memory::new("Pets", ["PK", "SK"]));
+    /// let router = Router::by_attribute("species").route_all(["CAT", "DOG"], pets).ignore_others();
+    /// ```
+    ///
+    /// # Panics
+    /// When the router has no discriminator, or more than 64 routes.
+    #[must_use]
+    pub fn route_all<'e, T, W, M>(
+        mut self,
+        entities: impl IntoIterator<Item = &'e str>,
+        handler: impl IntoHandler<T, W, M>,
+    ) -> Self
+    where
+        T: FromImage,
+        W: StreamView,
+        V: Supplies<W>,
+    {
+        let entities: Vec<_> = entities.into_iter().collect();
+        let route = self.add(&entities.join("|"), handler);
+        for entity in entities {
+            *self.entity(entity) |= route;
+        }
         self
     }
 

@@ -81,7 +81,8 @@ impl Guard {
     }
 }
 
-/// What sorts above a version, and below all later ones: no version begins with another one, so nothing stands between.
+/// What sorts above a version, and below those of all later changes. The two sides of one change stay on one side of it:
+/// whoever has read an item has read what it became, so what it joined meanwhile is no news.
 pub(crate) fn just_above(version: &str) -> String {
     format!("{version}~")
 }
