@@ -126,6 +126,45 @@ async fn a_new_item_that_nobody_wants_costs_no_request() {
     assert_eq!(*asked.lock().expect("no panic under the lock"), 1, "what was modified may be there");
 }
 
+/// Every row of a full export or a scan is an insert, and what the target has of it may be of any time before.
+#[tokio::test]
+async fn a_row_of_a_snapshot_that_is_wanted_no_more_is_deleted() {
+    for tombstones in [true, false] {
+        let (source, target) = (source(&[row(1, 2), row(2, 4), row(3, 6)]).await, memory("Target"));
+        let kind = |replica: Replica| match tombstones {
+            true => replica.tombstones(Tombstones::keep(Duration::from_secs(1_000))),
+            false => replica.reread(source.clone()),
+        };
+        let even = |generation| {
+            let replica = Replica::new(target.clone()).shape(Shape::new().only_if(wants_even));
+            dispatcher(kind(replica).generation(generation))
+        };
+        let values = async || (value(&target, 1).await, value(&target, 2).await, value(&target, 3).await);
+        dispatch(&even(0), &[put(0, 1, 2, None), scanned(2, 4, 1), scanned(3, 6, 1)]).await;
+        assert_eq!(values().await, (Some(2), Some(4), Some(6)));
+
+        let changed = [row(1, 3), row(2, 5), row(3, 8)];
+        let changed = changed.map(|row| RowWrite::put(item([("PK", row["PK"].clone())]), row));
+        source.write_batch(&changed).await.expect("rows that fit");
+        let page = [scanned(1, 3, 2), scanned(2, 5, 2), scanned(3, 8, 2)];
+        let report = dispatch(&even(0), &page).await;
+        assert_eq!((report.applied, report.skipped.get(&Skip::Stale)), (2, Some(&1)));
+        assert_eq!(values().await, (Some(2), None, Some(8)), "a later snapshot tells of it, but not above the stream");
+
+        let report = dispatch(&even(1), &page).await;
+        assert_eq!((report.applied, values().await), (3, (None, None, Some(8))), "in a later generation it does");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_a_snapshot_that_is_wanted_no_more_leaves_a_plain_replica() {
+    let target = memory("Target");
+    let even = dispatcher(Replica::plain(target.clone()).shape(Shape::new().only_if(wants_even)));
+    dispatch(&even, &[put(0, 1, 2, None)]).await;
+    assert_eq!(dispatch(&even, &[scanned(1, 3, 2), scanned(2, 5, 2)]).await.applied, 2);
+    assert_eq!(target.rows().len(), 0);
+}
+
 #[tokio::test]
 async fn a_transformation_may_fail_for_one_record() {
     fn odd(row: Item) -> Result<Item, Failure> {

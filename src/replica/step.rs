@@ -14,7 +14,8 @@ pub(super) struct Step {
     pub(super) write: RowWrite,
     pub(super) version: Version,
     pub(super) ticket: Ticket,
-    /// A new item that the target is not to have: by itself it asks for nothing, because there was nothing before it.
+    /// The stream's insert of an item that the target is not to have: by itself it asks for nothing, because there was nothing
+    /// before it. Of a row of a snapshot nobody knows what was before it.
     idle: bool,
 }
 
@@ -55,7 +56,7 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
             Err(error) => return Err(reject(error.into())),
         };
         self.pass_over(&record)?;
-        let new = matches!(record.change, Change::Insert { .. });
+        let new = matches!(record.change, Change::Insert { .. }) && !record.origin().is_snapshot();
         let row = match record.change {
             Change::Insert { new: Item(row) } | Change::Modify { new: Item(row), .. } => {
                 self.row(&key, row).map_err(Err)?
