@@ -251,7 +251,8 @@ impl Embedded {
         Ok(())
     }
 
-    /// Deletes the items that have expired, as DynamoDB does by and by, and answers with how many there were.
+    /// Deletes the items that have expired, as DynamoDB does by and by, and answers with how many there were. Also those that expired more
+    /// than five years ago, which DynamoDB leaves alone.
     ///
     /// # Errors
     /// [`EmbeddedError::Database`].

@@ -9,12 +9,12 @@ use anabranch::{
     sink::table::{DynamoDb, Item, text},
     source::{
         backfill::{
-            Answer, Ask, BackfillFunction,
+            Answer, Ask, Backfill, BackfillFunction, TableHistory,
             verify::{Extent, Report, Rows, TableRows, Verify, VerifyError},
         },
         streams::BatchReader,
     },
-    testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA, PET_TRACKER_VIEWS},
+    testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA, PET_TRACKER_TTL, PET_TRACKER_VIEWS},
     view::{Contribution, View},
 };
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -161,5 +161,43 @@ async fn a_table_that_is_not_there_is_an_error_that_says_which() {
     let verify = Verify::replica(rows(&client, PET_TRACKER).await, none, TableRows::new(&client, "None", ["PK", "SK"]));
     let error = verify.run().await.expect_err("no such table");
     assert!(matches!(error, VerifyError::Pages { side: "target", .. }), "{error}");
+    embedded.stop().await.expect("it stops");
+}
+
+/// An item expires by a number of seconds that is not too far in the past: nothing else is left out by a backfill, or not compared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_dynamodb_deletes_is_left_out() {
+    let embedded = Embedded::start().await.expect("an embedded DynamoDB");
+    embedded.create_pet_tracker().await.expect("tables");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let (day, year) = (86_400, 365 * 86_400);
+    let number = |seconds: u64| AttributeValue::N(seconds.to_string());
+    let times = [
+        ("epoch", number(0)),
+        ("long-ago", number(now - 6 * year)),
+        ("yesterday", number(now - day)),
+        ("text", AttributeValue::S((now - day).to_string())),
+        ("tomorrow", number(now + day)),
+    ];
+    let row = |(name, expires): (&str, AttributeValue)| {
+        let key = |value: &str| AttributeValue::S(value.to_owned());
+        [("PK", key("USER#1")), ("SK", key(name)), (PET_TRACKER_TTL, expires)].map(|(it, value)| (it.to_owned(), value))
+    };
+    embedded.put_rows(PET_TRACKER, times.map(row)).await.expect("rows");
+    let client = embedded.dynamodb();
+    let verify = replica(&client).await.skip_expired(PET_TRACKER_TTL);
+    let report = verify.run().await.expect("two tables");
+    assert_eq!((report.missing, report.expired), (4, 1), "{report}");
+
+    let history = TableHistory::of(&client, PET_TRACKER).await.expect("a table").skip_expired(PET_TRACKER_TTL);
+    let places = history.places().expect("segments");
+    let source = DynamoDb::new(client.clone(), PET_TRACKER);
+    let to: Replica = Replica::new(DynamoDb::new(client.clone(), PET_TRACKER_REPLICA)).reread(source);
+    let backfill = Backfill::new(history, Router::<NewImage>::new().every(to), "replica");
+    let mut job = backfill.job("expiry", places);
+    backfill.run(&mut job, 1, |_| ()).await.expect("a backfill");
+    assert_eq!((job.counts().applied, job.counts().expired), (4, 1));
+    let report = verify.run().await.expect("two tables");
+    assert_eq!((report.differences(), report.target), (0, 4), "{report}");
     embedded.stop().await.expect("it stops");
 }

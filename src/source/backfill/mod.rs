@@ -2,6 +2,7 @@
 
 mod cursor;
 mod error;
+mod expiry;
 mod function;
 mod history;
 mod job;

@@ -5,12 +5,12 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::{Client, types::TableDescription};
 use futures_util::{StreamExt, stream::BoxStream};
 
-use super::{BackfillError, History, Portion};
+use super::{BackfillError, History, Portion, expiry::is_image_expired};
 use crate::{
     aws::AwsFailure,
     handler::{BoxError, Deadline},
     record::{
-        DecodeError, Image, Timestamp,
+        DecodeError,
         wire::{EventWriter, ItemJson, RecordParts},
     },
     scan::{Cursor, Page, Scan, SinkRate},
@@ -81,7 +81,8 @@ impl TableHistory {
         self
     }
 
-    /// Leaves rows out whose time to live, in this attribute, has passed: DynamoDB deletes them within a few days.
+    /// Leaves rows out whose time to live, in this attribute, has passed: DynamoDB deletes them within a few days. What it never
+    /// deletes is brought: times of another type than Number, and those more than five years in the past.
     #[must_use]
     pub fn skip_expired(mut self, attribute: impl Into<String>) -> Self {
         self.expiry = Some(attribute.into());
@@ -124,7 +125,7 @@ impl TableHistory {
         let (mut event, mut records, mut expired) = (EventWriter::new(), 0, 0);
         let now = SystemTime::now();
         for item in page.items() {
-            if self.is_expired(item, now) {
+            if self.expiry.as_ref().is_some_and(|attribute| is_image_expired(item, attribute, now)) {
                 expired += 1;
                 continue;
             }
@@ -138,13 +139,6 @@ impl TableHistory {
         }
         let (payload, next) = (event.finish(), page.cursor().cloned());
         Ok(Portion { payload, records, scanned: page.scanned(), expired, units: page.units(), next })
-    }
-
-    fn is_expired(&self, item: Image<'_>, now: SystemTime) -> bool {
-        let Some(attribute) = &self.expiry else { return false };
-        // Anything but a number of seconds is no time to live, and does not expire.
-        let seconds = item.attribute(attribute).ok().flatten().and_then(|text| text.parse::<f64>().ok());
-        seconds.is_some_and(|seconds| seconds < Timestamp::from(now).as_secs() as f64)
     }
 }
 

@@ -15,14 +15,14 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
+    super::expiry::is_expired,
     Event, Extent, Finding, Repair, Report, RowPage, Verify, VerifyError,
     report::Subject,
     target::{Held, Judged, LIMITS, Look, Sums, key_of},
 };
 use crate::{
-    record::Timestamp,
     scan::Bucket,
-    sink::table::{AttributeValue, Difference, Item, READ_ROWS, fingerprint, item_size, read_many},
+    sink::table::{Difference, Item, READ_ROWS, fingerprint, item_size, read_many},
     view::{Doubt, Totals},
 };
 
@@ -300,12 +300,8 @@ impl<'v, F: FnMut(Event<'_>) + Send> Run<'v, F> {
     }
 
     fn is_expired(&self, item: &Item) -> bool {
-        let Some(AttributeValue::N(seconds)) = self.verify.expiry.as_ref().and_then(|name| item.get(name)) else {
-            return false;
-        };
-        // Anything but a number of seconds is no time to live, and does not expire.
-        let now = Timestamp::from(SystemTime::now()).as_secs() as f64;
-        seconds.parse::<f64>().is_ok_and(|seconds| seconds < now)
+        let expiry = self.verify.expiry.as_ref();
+        expiry.is_some_and(|attribute| is_expired(item, attribute, SystemTime::now()))
     }
 
     fn add_up(&mut self, subject: &Subject, item: Option<&Item>, held: &Held) -> Result<(), VerifyError> {
