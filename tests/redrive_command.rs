@@ -10,7 +10,7 @@ use anabranch::{
     sink::dead_letter::DeadLetter,
     source::mapping::DynamoDbStream,
     source::reader::{StreamEvent, StreamReader},
-    testing::embedded::{Embedded, PET_TRACKER_REPLICA},
+    testing::embedded::{Embedded, PET_TRACKER, PET_TRACKER_REPLICA},
 };
 use serde_json::{Value, json};
 
@@ -107,6 +107,25 @@ async fn a_queue_s_document_and_a_dead_letter_end_in_the_replica() {
     let lines: Vec<Value> = text(&done).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.iter().map(|line| line["handled"].as_u64()).collect::<Vec<_>>(), [Some(5), Some(1)]);
     assert_eq!(world.replicated().await, 6);
+    world.embedded.stop().await.expect("an end");
+}
+
+/// A pet was deleted, and its replica with it, before its insert is handed over again.
+#[tokio::test]
+async fn what_is_gone_does_not_come_back() {
+    let world = World::new().await;
+    let insert: Value = serde_json::from_str(&world.records[3]).expect("JSON");
+    let key = |name: &str| {
+        let value = insert["dynamodb"]["Keys"][name]["S"].as_str().expect("a text");
+        (name.to_owned(), aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned()))
+    };
+    let delete = world.embedded.dynamodb().delete_item().table_name(PET_TRACKER);
+    delete.set_key(Some([key("PK"), key("SK")].into())).send().await.expect("a pet that goes");
+    let letter = DeadLetter::new(world.records[3].clone(), "why", "replicate", SystemTime::now());
+    let letter = letter.with_source_arn(&*world.stream).to_json();
+    let output = world.redrive(HERE, format!("{}{letter}", world.document(2, 4))).await;
+    assert!(output.status.success() && text(&output).contains("3 records handled"), "{output:?}");
+    assert_eq!(world.replicated().await, 2);
     world.embedded.stop().await.expect("an end");
 }
 

@@ -350,6 +350,86 @@ async fn a_snapshot_loses_against_the_stream_and_against_later_ones() {
     assert_eq!(value(&target, 2).await, Some(7), "also within one batch");
 }
 
+/// Makes a replica one of its kind.
+type Kind<'a> = dyn Fn(Replica) -> Replica + 'a;
+
+/// A change as it is when nothing holds it up.
+fn timely(mut record: Value) -> Value {
+    let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    record["dynamodb"]["ApproximateCreationDateTime"] = json!(now.as_secs());
+    record
+}
+
+/// An insert was given up, the deletion of its item was handled, and then the insert is handed over again.
+#[tokio::test]
+async fn a_redriven_change_brings_nothing_back_that_is_gone() {
+    let (source, stones) = (source(&[row(2, 6), row(3, 7)]).await, Tombstones::keep(Duration::from_secs(1_000)));
+    let kinds: [(&str, &Kind, Option<u64>); 4] = [
+        ("nothing", &|replica| replica, Some(4)),
+        ("tombstones", &|replica| replica.tombstones(stones.clone()), None),
+        ("the source", &|replica| replica.reread(source.clone()), None),
+        ("both", &|replica| replica.tombstones(stones.clone()).reread(source.clone()), None),
+    ];
+    for (kind, with, left) in kinds {
+        let target = memory("Target");
+        let replica = dispatcher(with(Replica::new(target.clone())).shape(Shape::new().only_if(wants_even)));
+        dispatch(&replica, &[remove(4, 1), put(5, 3, 7, Some(8))]).await;
+        let given_up = [put(1, 1, 4, None), put(2, 2, 6, None), put(3, 3, 8, None)];
+        for _ in 0..2 {
+            assert_eq!(dispatch(&replica, &given_up).await.unfinished, None);
+            assert_eq!(value(&target, 1).await, left, "with {kind}, an item that is gone");
+            assert_eq!(value(&target, 2).await, Some(6), "with {kind}, one that is there");
+            assert_eq!(value(&target, 3).await, left.map(|_| 8), "with {kind}, one that nobody wants any more");
+        }
+        dispatch(&replica, &[put(6, 1, 2, None)]).await;
+        dispatch(&replica, &given_up).await;
+        assert_eq!(value(&target, 1).await, if kind == "the source" { None } else { Some(2) }, "{kind}");
+    }
+}
+
+/// What is late costs a read, what is not costs none; an archive asks nobody.
+#[tokio::test]
+async fn items_are_read_again_of_late_changes_only() {
+    let reads = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&reads);
+    let source = Arc::new(Memory::new("Source", ["PK"]).with_faults(move |_, _| {
+        *counted.lock().expect("no panic under the lock") += 1;
+        Fault::None
+    }));
+    let mut unknown = timely(put(4, 4, 6, None));
+    unknown["dynamodb"].as_object_mut().expect("a change").remove("ApproximateCreationDateTime");
+    let fresh = [timely(put(1, 1, 6, None)), timely(put(2, 2, 6, None))];
+    let late = [put(3, 3, 6, None), unknown];
+    let kinds: [(&Kind, [i32; 2]); 5] = [
+        (&|replica| replica, [0, 2]),
+        (&|replica| replica.late_after(Duration::MAX), [0, 1]),
+        (&|replica| replica.late_after(Duration::ZERO), [2, 2]),
+        (&|replica| replica.ignore_expired(), [0, 0]),
+        (&|replica| replica.tombstones(Tombstones::keep(Duration::from_secs(1_000))), [0, 0]),
+    ];
+    for (n, (kind, asked)) in kinds.into_iter().enumerate() {
+        let replica = dispatcher(kind(Replica::new(memory("Target")).reread(source.clone())));
+        for (records, asked) in [&fresh, &late].into_iter().zip(asked) {
+            *reads.lock().expect("no panic under the lock") = 0;
+            assert_eq!(dispatch(&replica, records).await.applied, 2);
+            assert_eq!(*reads.lock().expect("no panic under the lock"), asked, "kind {n}");
+        }
+    }
+}
+
+/// A late change is only done with when the source has answered; a second attempt finds its row, and asks again.
+#[tokio::test]
+async fn a_late_change_that_could_not_be_confirmed_is_asked_for_again() {
+    let (source, target) = (source(&[]).await, memory("Target"));
+    let failure = source.failure();
+    let broken = Memory::new("Source", ["PK"]).with_faults(move |_, _| Fault::Before(failure.clone()));
+    let late = [put(1, 1, 4, None)];
+    let report = dispatch(&dispatcher(Replica::new(target.clone()).reread(broken)), &late).await;
+    assert_eq!((report.redelivered, value(&target, 1).await), (1, Some(4)), "written, and not confirmed");
+    let report = dispatch(&dispatcher(Replica::new(target.clone()).reread(source)), &late).await;
+    assert_eq!((report.unfinished, value(&target, 1).await), (None, None));
+}
+
 /// A hundred rows are confirmed by one request.
 #[tokio::test]
 async fn items_are_read_again_a_hundred_at_a_time() {

@@ -17,9 +17,13 @@ use anabranch::{
 
 use super::{mapping, news, views};
 
-/// `replicate`: every item, as it is.
-pub fn replicate(target: impl Table) -> Router<NewAndOldImages> {
-    Router::new().every(Replica::new(target))
+/// `replicate`: every item, as it is. With the source, what was given up and is handed over again does not bring back what is gone.
+pub fn replicate(target: impl Table, source: Option<impl TransactTable>) -> Router<NewAndOldImages> {
+    let replica = Replica::new(target);
+    Router::new().every(match source {
+        Some(source) => replica.reread(source),
+        None => replica,
+    })
 }
 
 /// What is swept up in a replica behind a backfill.

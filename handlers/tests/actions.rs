@@ -121,8 +121,11 @@ async fn embedded(table: &str) -> Embedded {
 #[tokio::test]
 async fn a_replica_calls_what_it_declares() {
     let (embedded, recorder) = (embedded("Replica").await, Recorder::default());
-    dispatch(routers::replicate(DynamoDb::new(recorder.client(&embedded), "Replica"))).await;
-    assert_declared(&recorder, replica::ACTIONS);
+    embedded.create_table("PetTracker", None).await.expect("a table");
+    let table = |name| DynamoDb::new(recorder.client(&embedded), name);
+    // The events are of another day.
+    dispatch(routers::replicate(table("Replica"), Some(table("PetTracker")))).await;
+    assert_declared(&recorder, &[replica::ACTIONS, replica::REREAD_ACTIONS].concat());
 }
 
 /// The end of what `EVENTS` left: the activities are removed, which takes their views back.

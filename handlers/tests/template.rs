@@ -47,7 +47,11 @@ fn declared() -> Vec<Declared> {
     let (topic, leases) = (Arc::new(publisher::Memory::default()), Arc::new(ledger::Memory::default()));
     let search_server = Arc::new(index::Memory::new("search"));
     vec![
-        of("replicate", &routers::replicate(table.clone()), vec![(replica::ACTIONS, "${Replica.Arn}")]),
+        of(
+            "replicate",
+            &routers::replicate(table.clone(), Some(table.clone())),
+            vec![(replica::ACTIONS, "${Replica.Arn}"), (replica::REREAD_ACTIONS, "${PetTracker.Arn}")],
+        ),
         of("materialize", &routers::materialize(table), vec![(view::ACTIONS, "${Views.Arn}")]),
         of(
             "notify",

@@ -10,7 +10,7 @@ mod tombstones;
 mod verify;
 mod write;
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 pub use error::ReplicaError;
 use shape::Transform;
@@ -30,12 +30,15 @@ use crate::{
 /// What the function's role must allow on the target, behind a table of DynamoDB; [`Replica::plain`] needs
 /// `dynamodb:BatchWriteItem` instead.
 pub const ACTIONS: &[&str] = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
-/// What it must allow on the source besides, for a replica that [reads rows of snapshots again](Replica::reread).
+/// What it must allow on the source besides, for a replica that [reads items again](Replica::reread).
 pub const REREAD_ACTIONS: &[&str] = &["dynamodb:BatchGetItem"];
 /// Guarded writes on their way at the same time, unless another number is chosen.
 pub const DEFAULT_CONCURRENCY: usize = 32;
 /// Plain batches on their way at the same time, unless another number is chosen.
 pub const DEFAULT_PLAIN_CONCURRENCY: usize = 4;
+
+/// How long after a change it counts as late, unless another time is chosen.
+pub const DEFAULT_LATE_AFTER: Duration = Duration::from_secs(60);
 
 /// As many records as Lambda delivers at most: the more of them, the more fold into one write.
 const WINDOW: usize = 10_000;
@@ -67,6 +70,7 @@ pub struct Replica<V: StreamView = NewImage> {
     tombstones: Option<Tombstones>,
     source: Option<Arc<dyn TransactTable>>,
     ignores_expired: bool,
+    late_after: Duration,
     two_way: bool,
     generation: u32,
     concurrency: usize,
@@ -120,6 +124,7 @@ impl<V: StreamView> Replica<V> {
             tombstones: None,
             source: None,
             ignores_expired: false,
+            late_after: DEFAULT_LATE_AFTER,
             two_way: false,
             generation: 0,
             concurrency,
@@ -160,13 +165,24 @@ impl<V: StreamView> Replica<V> {
         self
     }
 
-    /// Takes rows of a snapshot without tombstones: after they are written their items are read again, consistently, from
-    /// `source`, and rows whose items are gone are deleted. See [what that promises](self#snapshots).
+    /// Takes rows of a snapshot, and changes that come late, without tombstones: after they are written their items are read
+    /// again, consistently, from `source`, and rows whose items are gone are deleted. See [what that promises](self#snapshots).
     ///
     /// `source` is the table whose stream is replicated. Without effect if there are tombstones, and in plain mode.
     #[must_use]
     pub fn reread(mut self, source: impl TransactTable) -> Self {
         self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Says how long after a change it counts as late, and its item is [read again](Self::reread): [`DEFAULT_LATE_AFTER`] unless said
+    /// otherwise. [`Duration::ZERO`] is always, [`Duration::MAX`] never.
+    ///
+    /// Longer than the function is usually behind its table, since each late change costs a read; shorter than anybody needs to
+    /// hand over again what was given up. A change that does not say when it happened is late.
+    #[must_use]
+    pub fn late_after(mut self, age: Duration) -> Self {
+        self.late_after = age;
         self
     }
 

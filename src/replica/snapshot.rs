@@ -1,13 +1,14 @@
-//! Rows of a snapshot: written, and taken back if their items are gone.
+//! Rows of a snapshot, and those of late changes: written, and taken back if their items are gone.
 //!
 //! A row that was read before its item was deleted may be written after the deletion was handled, and then nothing would
-//! ever delete it. So the source is asked once more when the row is there. If the item is there then, a deletion that is
+//! ever delete it. So may that of a change which was given up, and is handed over again. So the source is asked once more when the row is there. If the item is there then, a deletion that is
 //! yet to come finds the row; if it is not, the row goes, unless a change of the stream has written it meanwhile.
 
 use std::{
     collections::{HashMap, HashSet},
     pin::pin,
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::StreamExt;
@@ -15,13 +16,13 @@ use futures_util::StreamExt;
 use super::{Mode, Replica, ReplicaError};
 use crate::{
     handler::Deadline,
-    record::{self, StreamView, Version},
+    record::{self, Record, StreamView, Timestamp, Version},
     sink::table::{
         AttributeValue, Guard, Item, Limits, RowWrite, TableError, TransactTable, Written, read_many, write_guarded,
     },
 };
 
-/// A row of a snapshot whose item may be gone.
+/// A row whose item may be gone.
 pub(super) struct Unconfirmed {
     pub(super) key: Item,
     /// As it is stored: whatever is later stays.
@@ -37,10 +38,17 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         matches!(self.mode, Mode::Plain) || self.tombstones.is_some() || self.source.is_some()
     }
 
-    /// What is to be confirmed of a write, if it is one of a snapshot.
-    pub(super) fn unconfirmed(&self, write: &RowWrite, version: &Version) -> Option<Unconfirmed> {
-        let asks = self.rereads().is_some() && version.is_snapshot() && write.row().is_some();
-        asks.then(|| Unconfirmed { key: write.key().clone(), version: version.as_str().to_owned() })
+    /// Whether the item of a record may be gone, by a deletion that was handled already, and the source is there to ask.
+    pub(super) fn may_be_gone(&self, record: &Record<record::Item, V>) -> bool {
+        self.rereads().is_some() && (record.origin().is_snapshot() || self.is_late(record))
+    }
+
+    /// Whether a change of the stream comes so late that it may have been given up meanwhile. An archive keeps what is late: it
+    /// could not tell a deleted item from one that has expired.
+    fn is_late(&self, record: &Record<record::Item, V>) -> bool {
+        let age = |created: Timestamp| Timestamp::from(SystemTime::now()).as_nanos().saturating_sub(created.as_nanos());
+        let late = |age| u64::try_from(age).is_ok_and(|age| Duration::from_nanos(age) >= self.late_after);
+        !self.ignores_expired && record.created_at().is_none_or(|created| late(age(created)))
     }
 
     /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
@@ -81,7 +89,8 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// written are passed over. Answers with how many rows had no item.
     ///
     /// A worker that crashes when it has written a row, and before it has asked for the item, leaves that row to nobody:
-    /// if its item is gone, the repeated slice does not find it. With tombstones, and in plain mode, this does nothing.
+    /// if its item is gone, the repeated slice does not find it. A late change is asked for again when it is handed over again.
+    /// With tombstones, and in plain mode, this does nothing.
     ///
     /// # Errors
     /// The first failure; to be called again with the same rows. [`ReplicaError::NoSource`] without [`reread`](Self::reread).

@@ -14,6 +14,8 @@ pub(super) struct Step {
     pub(super) write: RowWrite,
     pub(super) version: Version,
     pub(super) ticket: Ticket,
+    /// Whether the item may be gone, by a deletion that was handled already.
+    pub(super) doubtful: bool,
     /// The stream's insert of an item that the target is not to have: by itself it asks for nothing, because there was nothing
     /// before it. Of a row of a snapshot nobody knows what was before it.
     idle: bool,
@@ -30,8 +32,9 @@ impl Step {
     {
         let Admitted { ticket, record, .. } = admitted;
         let version = record.version().in_generation(replica.generation);
+        let doubtful = replica.may_be_gone(&record);
         match replica.asked(record) {
-            Ok((write, idle)) => Ok(Self { write, version, ticket, idle }),
+            Ok((write, idle)) => Ok(Self { write, version, ticket, doubtful, idle }),
             Err(verdict) => Err((ticket, verdict)),
         }
     }

@@ -31,7 +31,8 @@ impl Tombstones {
     /// Tombstones that stay for `keep`, counted from when the deletion is handled.
     ///
     /// Longer than anything older can be on its way: a stream keeps records for 24 hours, a dead letter queue for up to 14
-    /// days, and a backfill takes as long as it takes. A week suits most tables.
+    /// days, and a backfill takes as long as it takes. Fifteen days suit most tables; a week does where no dead letter is handed
+    /// over again after that.
     pub fn keep(keep: Duration) -> Self {
         Self { keep, attribute: DEFAULT_EXPIRY_ATTRIBUTE.into(), clock: Arc::new(SystemTime::now) }
     }

@@ -23,8 +23,10 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         let limits = self.limits(batch.context().deadline);
         let (mut writes, mut sent) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for item in &mut items {
-            let Step { write, version, ticket, .. } = item.pop().expect("no item is without changes");
-            sent.push(Some((ticket, self.unconfirmed(&write, &version))));
+            let Step { write, version, ticket, doubtful, .. } = item.pop().expect("no item is without changes");
+            let doubted = (doubtful && write.row().is_some())
+                .then(|| Unconfirmed { key: write.key().clone(), version: version.as_str().to_owned() });
+            sent.push(Some((ticket, doubted)));
             writes.push((write, version.into()));
         }
         let (mut rest, mut unconfirmed) = (Vec::new(), Vec::new());
@@ -45,7 +47,7 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         rest
     }
 
-    /// Settles rows of a snapshot once it is known that their items are still there.
+    /// Settles rows of a snapshot, and of late changes, once it is known that their items are still there.
     async fn confirm(
         &self,
         batch: &mut Batch<'_, Item, V>,

@@ -21,6 +21,9 @@ use crate::staged::{Fate, Fates, Gate, Staged, done, drive};
 const ITEMS: usize = 3;
 const LIVE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/2026-11-21T00:00:00.000";
 
+/// When a change happened, as one that nothing holds up says; without it is late.
+const TIMELY: &str = r#""ApproximateCreationDateTime":9000000000,"#;
+
 /// Of what kind the replicas of a history are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
@@ -106,7 +109,7 @@ impl World {
         let image = value.map(|value| format!(r#""NewImage":{},"#, image(n, value))).unwrap_or_default();
         let sequence = self.stream.len() + 1;
         self.stream.push(format!(
-            r#"{{"eventName":"{name}","eventSource":"aws:dynamodb","dynamodb":{{"Keys":{{"PK":{{"S":"{n}"}}}},{image}"SequenceNumber":"{sequence}"}},"eventSourceARN":"{LIVE}"}}"#
+            r#"{{"eventName":"{name}","eventSource":"aws:dynamodb","dynamodb":{{{TIMELY}"Keys":{{"PK":{{"S":"{n}"}}}},{image}"SequenceNumber":"{sequence}"}},"eventSourceARN":"{LIVE}"}}"#
         ));
     }
 
@@ -138,6 +141,15 @@ impl World {
         } else {
             self.checkpoint = from;
         }
+    }
+
+    /// Records that were given up are handed over again, without those behind them, until they are handled: a redrive.
+    pub(crate) fn redrive(&mut self, from: usize, size: usize) {
+        let from = from % (self.checkpoint + 1);
+        let order: Vec<usize> = (from..self.checkpoint.min(from + size)).collect();
+        let late: Vec<_> = self.batch(&order).iter().map(|record| record.replace(TIMELY, "")).collect();
+        let handled = |report: Option<BatchReport>| report.is_some_and(|report| report.unfinished.is_none());
+        while !handled(self.run(&late, false)) {}
     }
 
     /// A scan reads the table as it is now.

@@ -1,6 +1,6 @@
 //! `anabranch redrive`: what functions failed with, handed to them again.
 
-use std::{fs, io::Read, path::PathBuf};
+use std::{fs, io::Read, path::PathBuf, time::Duration};
 
 use anabranch::{
     pattern::FilterCriteria,
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     BoxError,
-    dev::functions::{Choice, Function, Place, is_replicate},
+    dev::functions::{Choice, Function, Place, is_replicate, replica},
 };
 
 /// Hand records that were given up on to their function again
@@ -24,6 +24,10 @@ use crate::{
 /// the stream again, which keeps them for 24 hours. Credentials and region come from the environment.
 ///
 /// Each document is handed over in its order, and left where a record fails; the exit code is 1 then, and it can be repeated.
+///
+/// Newer changes have been handled since. A function that keeps no trace of what was deleted meanwhile would bring it back: replicas
+/// know by tombstones or by their source (SOURCE_TABLE of `replicate`), search indexes by tombstones. Where there is neither,
+/// put the replica right afterwards: `anabranch verify --source TABLE --replica REPLICA --full --repair`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Failure documents and dead letters; `-` is the standard input
@@ -33,7 +37,8 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// The function: NAME=http://127.0.0.1:9000, NAME=in-process or NAME=aws; if there is none, the one that failed, under
-    /// `cargo lambda watch`. In this process only `replicate` does its work, into TARGET_TABLE
+    /// `cargo lambda watch`. In this process only `replicate` does its work, into TARGET_TABLE; what is gone from SOURCE_TABLE, or from
+    /// the table of the stream, it does not bring back
     #[arg(long, value_name = "NAME=URL|in-process|aws")]
     function: Option<Choice>,
     /// Another DynamoDB than that of AWS
@@ -106,7 +111,10 @@ async fn function(args: &Args, config: &SdkConfig, lost: &Lost) -> Result<Functi
     match place {
         Place::InProcess if is_replicate(name) => {
             let table = std::env::var("TARGET_TABLE").map_err(|_| "TARGET_TABLE is to name the replica")?;
-            Ok(Function::replicate(config, name, &table))
+            let source = std::env::var("SOURCE_TABLE").ok();
+            let source = source.as_deref().or_else(|| lost.stream.as_deref().and_then(table_of));
+            let replica = replica(config, &table, source);
+            Ok(Function::replicate(name, replica.late_after(Duration::ZERO)))
         }
         Place::InProcess => Err(format!("{name} is not in this program; only replicate is").into()),
         place => Function::of(name, place).await,
@@ -116,6 +124,11 @@ async fn function(args: &Args, config: &SdkConfig, lost: &Lost) -> Result<Functi
 /// The name in an ARN such as `arn:aws:lambda:eu-west-1:123456789012:function:replicate:live`.
 fn name(function: &str) -> &str {
     function.split(':').nth(6).unwrap_or(function)
+}
+
+/// The table in an ARN such as `arn:aws:dynamodb:eu-west-1:123456789012:table/PetTracker/stream/2026-11-21T02:40:00.000`.
+fn table_of(stream: &str) -> Option<&str> {
+    stream.split_once(":table/")?.1.split('/').next()
 }
 
 /// What became of a document.

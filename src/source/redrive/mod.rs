@@ -11,8 +11,18 @@
 //! the order allows. Letters are records of their own, one to an invocation.
 //!
 //! # Assumptions
-//! The function does no harm with what it has seen before: since the records were given up on, newer changes of the same items were
-//! delivered. The handlers of this crate compare versions, and so skip what is stale.
+//! The function does no harm with what is old: since the records were given up on, newer changes of the same items were delivered. The
+//! handlers of this crate compare versions, and skip what is stale where a later state, or a trace of a deletion, is there:
+//!
+//! | Handler | An item that was deleted meanwhile |
+//! |---|---|
+//! | a view | stays gone: its ledger remembers, for 30 days unless said otherwise |
+//! | a replica or an index with tombstones | stays gone, as long as they are kept |
+//! | a replica that [reads late changes again](crate::replica#late-changes) | stays gone |
+//! | any other replica or index | **comes back**, until its next change |
+//!
+//! After a redrive to one of the last kind put the replica right: `anabranch verify --source TABLE --replica REPLICA --full --repair`. A
+//! [plain](crate::replica#plain-mode) replica compares nothing: an old state overwrites a newer one.
 //!
 //! # Caveats
 //! A queue and a topic get the shard and the first and the last sequence number only (ESM-47). Between these there may be records that

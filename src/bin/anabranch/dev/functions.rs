@@ -97,7 +97,8 @@ impl Functions {
             Place::InProcess if replicates => {
                 let table = planned.environment.get("TARGET_TABLE");
                 let table = table.ok_or_else(|| format!("the function of {} has no TARGET_TABLE", planned.id))?;
-                Ok(Function::replicate(&self.config, name, table))
+                let source = planned.environment.get("SOURCE_TABLE").map(String::as_str);
+                Ok(Function::replicate(name, replica(&self.config, table, source)))
             }
             place => Function::of(name, place).await,
         }
@@ -118,10 +119,19 @@ impl Function {
     }
 
     /// What this program can do itself: a replica.
-    pub(crate) fn replicate(config: &SdkConfig, name: &str, table: &str) -> Self {
-        let table = DynamoDb::new(aws_sdk_dynamodb::Client::new(config), table);
-        let router = Router::<NewAndOldImages>::new().every(Replica::new(table));
+    pub(crate) fn replicate(name: &str, replica: Replica) -> Self {
+        let router = Router::<NewAndOldImages>::new().every(replica);
         Self::Here(Box::new(InProcess::new(name, Dispatcher::new(router))))
+    }
+}
+
+/// A replica that reads items of late changes again, if it knows their table.
+pub(crate) fn replica(config: &SdkConfig, table: &str, source: Option<&str>) -> Replica {
+    let client = aws_sdk_dynamodb::Client::new(config);
+    let replica = Replica::new(DynamoDb::new(client.clone(), table));
+    match source {
+        Some(source) => replica.reread(DynamoDb::new(client, source)),
+        None => replica,
     }
 }
 
