@@ -1,8 +1,9 @@
 //! Rows of a snapshot, and those of late changes: written, and taken back if their items are gone.
 //!
 //! A row that was read before its item was deleted may be written after the deletion was handled, and then nothing would
-//! ever delete it. So may that of a change which was given up, and is handed over again. So the source is asked once more when the row is there. If the item is there then, a deletion that is
-//! yet to come finds the row; if it is not, the row goes, unless a change of the stream has written it meanwhile.
+//! ever delete it. So may that of a change which was given up, and is handed over again. Therefore the source is asked once
+//! more when the row is there. If the item is there then, a deletion that is yet to come finds the row; if it is not, the row
+//! goes, unless a later change has written it meanwhile.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -46,9 +47,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// Whether a change of the stream comes so late that it may have been given up meanwhile. An archive keeps what is late: it
     /// could not tell a deleted item from one that has expired.
     fn is_late(&self, record: &Record<record::Item, V>) -> bool {
-        let age = |created: Timestamp| Timestamp::from(SystemTime::now()).as_nanos().saturating_sub(created.as_nanos());
-        let late = |age| u64::try_from(age).is_ok_and(|age| Duration::from_nanos(age) >= self.late_after);
-        !self.ignores_expired && record.created_at().is_none_or(|created| late(age(created)))
+        !self.ignores_expired && record.created_at().map_or(Duration::MAX, age) >= self.late_after
     }
 
     /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
@@ -125,4 +124,10 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         }
         Ok(gone)
     }
+}
+
+/// How long ago a change happened: not at all, if its time is rounded up or clocks differ.
+fn age(created: Timestamp) -> Duration {
+    let age = Timestamp::from(SystemTime::now()).as_nanos().saturating_sub(created.as_nanos());
+    Duration::from_nanos(u64::try_from(age).unwrap_or_default())
 }
