@@ -1,8 +1,10 @@
 //! Items in batches, and what is done with once a batch is.
 
+use std::iter;
+
 use futures_util::{Stream, StreamExt, stream};
 
-use super::{Bucket, Checkpoint, ItemError, Page, Pages, Progress, ScanError, SinkRate, page, read::Settings};
+use super::{Checkpoint, ItemError, Page, Pages, Progress, ScanError, gate::Gate, page, read::Settings};
 use crate::record::FromImage;
 
 /// Some items, and the pages that end among them.
@@ -35,14 +37,14 @@ pub(super) struct Batches {
     page: Option<(Page, usize)>,
     size: usize,
     failed: Option<ScanError>,
-    rate: Option<(SinkRate, Bucket)>,
+    gate: Option<Gate>,
 }
 
 impl Batches {
     pub(super) fn new(mut settings: Settings, size: usize) -> Self {
         // By the batch rather than by the page.
-        let rate = settings.sink_rate.take().map(|rate| (rate, Bucket::new(rate.per_second())));
-        Self { pages: Pages::new(settings), page: None, size: size.max(1), failed: None, rate }
+        let gate = settings.sink_rate.take().map(|rate| Gate::new(rate, settings.until));
+        Self { pages: Pages::new(settings), page: None, size: size.max(1), failed: None, gate }
     }
 
     /// Where the scan begins.
@@ -62,7 +64,7 @@ impl Batches {
     /// The next batch: full, unless it is the last one before an end or an error.
     async fn next<T: FromImage>(&mut self) -> Option<Result<Batch<T>, ScanError>> {
         let mut batch = Batch { items: Vec::with_capacity(self.size.min(1024)), mark: Mark::default() };
-        while self.failed.is_none() && batch.items.len() < self.size {
+        while self.failed.is_none() && !self.is_late() && batch.items.len() < self.size {
             match self.page.take() {
                 Some((page, next)) => self.fill(&mut batch, page, next).await,
                 None => match self.pages.next().await {
@@ -78,14 +80,21 @@ impl Batches {
         Some(Ok(batch))
     }
 
-    /// Takes as many items of a page as are missing.
+    fn is_late(&self) -> bool {
+        self.gate.as_ref().is_some_and(Gate::is_late)
+    }
+
+    /// Takes as many items of a page as are missing, and as many as pass in time.
     async fn fill<T: FromImage>(&mut self, batch: &mut Batch<T>, page: Page, mut next: usize) {
         while batch.items.len() < self.size
             && let Some(item) = page.item(next)
         {
-            if let Some((rate, bucket)) = &mut self.rate {
-                bucket.ready().await;
-                bucket.charge(rate.cost(item.json().len()));
+            let length = item.json().len();
+            if let Some(gate) = &mut self.gate {
+                if !gate.ready().await {
+                    return;
+                }
+                gate.charge(iter::once(length));
             }
             let item = page::decode(page.item(next).expect("it was there before the wait"));
             batch.mark.bad_items += u64::from(item.is_err());

@@ -29,7 +29,7 @@ pub struct Items<T> {
 impl<T: FromImage> Items<T> {
     pub(super) fn new(mut settings: Settings) -> Self {
         // One by one rather than by the page.
-        let gate = settings.sink_rate.take().map(Gate::new);
+        let gate = settings.sink_rate.take().map(|rate| Gate::new(rate, settings.until));
         let pages = Pages::new(settings);
         Self { pages, page: None, next: 0, gate, bad_items: 0, _type: PhantomData }
     }
@@ -63,8 +63,10 @@ impl<T: FromImage> Stream for Items<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(gate) = &mut self.gate {
-                ready!(gate.poll_ready(context));
+            if let Some(gate) = &mut self.gate
+                && !ready!(gate.poll_ready(context))
+            {
+                return Poll::Ready(None);
             }
             if let Some(item) = self.take_next() {
                 return Poll::Ready(Some(item));

@@ -62,7 +62,7 @@ impl Pages {
     pub(super) fn new(settings: Settings) -> Self {
         let cursors = settings.cursors().unwrap_or_default();
         let progress = Progress { segments: cursors.len() as u32, ..Progress::default() };
-        let (left, gate) = (settings.take, settings.sink_rate.map(Gate::new));
+        let (left, gate) = (settings.take, settings.sink_rate.map(|rate| Gate::new(rate, settings.until)));
         let keys = settings.keys.clone();
         let state = State::New(Box::new(settings));
         Self { state, checkpoint: Checkpoint::new(cursors), progress, left, keys, gate, held: None }
@@ -145,8 +145,10 @@ impl Stream for Pages {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.let_go();
-        if let Some(gate) = &mut self.gate {
-            ready!(gate.poll_ready(context));
+        if let Some(gate) = &mut self.gate
+            && !ready!(gate.poll_ready(context))
+        {
+            self.state = State::Done;
         }
         let delivery = ready!(self.poll_delivery(context));
         Poll::Ready(match delivery {

@@ -241,8 +241,8 @@ impl<K> Read<K> {
         self
     }
 
-    /// Ends in time: no page is begun when less time is left than twice the slowest one took, and none is waited for past it. It
-    /// is no error; what is left to read is in [`Pages::checkpoint`].
+    /// Ends in time: no page is begun when less time is left than twice the slowest one took, and none is waited for past it, nor
+    /// is the [rate of the sink](Self::sink_rate). It is no error; what is left to read is in [`Pages::checkpoint`].
     pub fn until(mut self, deadline: Instant) -> Self {
         self.settings.until = Some(deadline);
         self

@@ -478,6 +478,36 @@ async fn a_page_that_does_not_come_in_time_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_sink_is_not_waited_for_past_the_deadline() {
+    let (client, _) = table().await;
+    let begin = Instant::now();
+    let scan = || Scan::new(&client, "Pets").page_limit(3).sink_rate(SinkRate::Items(0.1));
+    // A page is paid for in 30 s.
+    let mut pages = scan().until(begin + Duration::from_secs(50)).pages();
+    assert_eq!(pages.by_ref().try_collect::<Vec<_>>().await.unwrap().len(), 2);
+    assert_eq!(begin.elapsed().as_secs(), 30);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(pages.next().await.is_none(), "an end is an end");
+    let rest = Scan::new(&client, "Pets").resume(pages.checkpoint().cursors().cloned()).typed::<One>();
+    assert_eq!(rest.try_collect::<Vec<_>>().await.unwrap().len(), ITEMS - 6, "behind both pages");
+    // An item in 10 s: the fifth is in the middle of a page, which is not done with.
+    let begin = Instant::now();
+    let mut items = scan().until(begin + Duration::from_secs(45)).typed::<One>();
+    assert_eq!(ids(items.by_ref().try_collect::<Vec<_>>().await.unwrap()), [0, 1, 2, 3, 4]);
+    assert_eq!(begin.elapsed().as_secs(), 40);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(items.next().await.is_none(), "an end is an end");
+    let rest = Scan::new(&client, "Pets").resume(items.checkpoint().cursors().cloned()).typed::<One>();
+    assert_eq!(ids(rest.try_collect::<Vec<_>>().await.unwrap())[0], 3);
+    let begin = Instant::now();
+    let batches = scan().until(begin + Duration::from_secs(45));
+    let report = batches.for_each_batch(2, 1, async |_: Batch| Ok::<_, ItemError>(())).await.unwrap();
+    assert_eq!((report.progress.items, begin.elapsed().as_secs()), (3, 40));
+    let rest = Scan::new(&client, "Pets").resume(report.checkpoint.into_cursors()).typed::<One>();
+    assert_eq!(ids(rest.try_collect::<Vec<_>>().await.unwrap())[0], 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_scan_asks_for_nothing_more() {
     let (client, requests) = played(20, |_, _, answer| answer).await;
     let mut pages = Scan::new(&client, "Pets").segments(4).workers(4).pages();
