@@ -56,7 +56,15 @@ impl Numbers {
         }
         let records = u64::from(self.rows);
         let next = (page + 1 < self.pages).then_some(Place { segment, page: page + 1 });
-        Portion { payload: event.finish(), records, scanned: records, expired: 0, units: Some(0.5), next }
+        Portion {
+            payload: event.finish(),
+            records,
+            scanned: records,
+            expired: 0,
+            units: Some(0.5),
+            sink_units: None,
+            next,
+        }
     }
 }
 

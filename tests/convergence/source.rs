@@ -129,7 +129,7 @@ impl Pages {
         }
         let next = (rows.len() == self.rows).then(|| Place { after: rows.last().map(|(n, _)| *n), ..place });
         let records = rows.len() as u64;
-        Portion { payload: event.finish(), records, scanned: records, expired: 0, units: None, next }
+        Portion { payload: event.finish(), records, scanned: records, expired: 0, units: None, sink_units: None, next }
     }
 }
 

@@ -43,7 +43,8 @@ impl Slowest {
         self.fits_between(Instant::now(), until)
     }
 
-    pub(in crate::scan) fn fits_between(&self, begin: Instant, until: Instant) -> bool {
+    /// Whether another page may be begun at `begin`.
+    pub(crate) fn fits_between(&self, begin: Instant, until: Instant) -> bool {
         begin + self.reserve() <= until
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, ops::AddAssign};
 
 use serde::{Deserialize, Serialize};
 
+use super::pace::Owed;
 use crate::dispatch::BatchReport;
 
 /// The form in which cursors are stored. A cursor of another form is refused.
@@ -11,8 +12,8 @@ pub(super) const SCHEMA: u32 = 1;
 
 /// Where one segment of a backfill stands, and what became of its rows so far: what the next slice begins with.
 ///
-/// As JSON some hundred bytes: `{"schema":1,"job":"..","handler":"..","generation":0,"place":{..},"counts":{..}}`. It fits only the job,
-/// the handlers and the generation that it was made for.
+/// As JSON some hundred bytes: `{"schema":1,"job":"..","handler":"..","generation":0,"place":{..},"counts":{..}}`, and with a rate what is
+/// `owed`. It fits only the job, the handlers and the generation that it was made for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SliceCursor<P> {
     pub(super) schema: u32,
@@ -26,6 +27,12 @@ pub struct SliceCursor<P> {
     pub place: P,
     /// What became of the rows before that.
     pub counts: Counts,
+    /// What was taken ahead of the rates: the next slice waits for it first.
+    #[serde(default, skip_serializing_if = "Owed::is_nothing")]
+    pub(super) owed: Owed,
+    /// Whether nothing is left of the segment but what is owed for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) ended: bool,
 }
 
 /// What became of the rows of a segment, or of several.
@@ -122,12 +129,20 @@ mod tests {
             generation: 2,
             place: 7,
             counts: Counts::default(),
+            owed: Owed::default(),
+            ended: false,
         };
         let json = serde_json::to_string(&cursor).unwrap();
         assert!(
             json.starts_with(r#"{"schema":1,"job":"j","handler":"replicate","generation":2,"place":7,"counts":{"#),
             "{json}"
         );
+        assert!(json.ends_with(r#""units":0.0}}"#), "as it was before anything could be owed: {json}");
         assert_eq!(serde_json::from_str::<SliceCursor<i32>>(&json).unwrap(), cursor);
+        let owing = json.replace("}}", r#"},"owed":{"units":128.5},"ended":true}"#);
+        let owing = serde_json::from_str::<SliceCursor<i32>>(&owing).unwrap();
+        assert!(owing.ended && !owing.owed.is_nothing());
+        let stored = serde_json::to_string(&owing).unwrap();
+        assert_eq!(serde_json::from_str::<SliceCursor<i32>>(&stored).unwrap(), owing);
     }
 }

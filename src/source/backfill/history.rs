@@ -24,6 +24,22 @@ pub trait History: Send + Sync {
     fn stage(&self, _place: &Self::Place) -> usize {
         0
     }
+
+    /// How fast each worker may go; unless said otherwise, as fast as it can.
+    ///
+    /// The [`Backfill`](super::Backfill) keeps to it, from segment to segment and from slice to slice: a history only says what a portion costs.
+    fn rates(&self) -> Rates {
+        Rates::default()
+    }
+}
+
+/// How fast one worker may go, each second; nothing is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    /// [Read units](Portion::units).
+    pub units: Option<f64>,
+    /// Records, or what [they cost](Portion::sink_units) instead.
+    pub rows: Option<f64>,
 }
 
 /// Rows that were read together, as the payload of an event: rows of a snapshot are
@@ -40,6 +56,8 @@ pub struct Portion<P> {
     pub expired: u64,
     /// The read units that it took, if that is known.
     pub units: Option<f64>,
+    /// What it costs by the [rate of rows](Rates::rows), if that does not count its records.
+    pub sink_units: Option<f64>,
     /// Where the segment goes on; nothing at its end.
     pub next: Option<P>,
 }

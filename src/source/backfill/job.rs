@@ -1,6 +1,11 @@
 //! A whole backfill on one machine.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::{
     TryStreamExt,
@@ -10,7 +15,7 @@ use futures_util::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::{Backfill, BackfillError, Counts, History, Slice, SliceCursor};
+use super::{Backfill, BackfillError, Counts, History, Slice, SliceCursor, pace::Pace, slice::done};
 use crate::handler::Deadline;
 
 /// How long a slice is, on a machine that has all the time there is.
@@ -66,6 +71,8 @@ impl<H: History> Backfill<H> {
     /// Dropping the future stops at once; the job stands where `observe` saw it last, and goes on from there when it is run again. Each
     /// worker repeats one portion at most.
     ///
+    /// Each worker keeps to the [rates](History::rates) over all its segments. Only for its very last portion it does not wait.
+    ///
     /// # Errors
     /// The first failure of a segment, which the others do not outlive: the job stands at what was finished.
     pub async fn run(
@@ -74,8 +81,9 @@ impl<H: History> Backfill<H> {
         workers: usize,
         mut observe: impl FnMut(&Job<H::Place>),
     ) -> Result<(), BackfillError> {
+        let idle = Idle::default();
         for stage in self.stages(job) {
-            self.run_stage(job, stage, workers, &mut observe).await?;
+            self.run_stage(job, stage, workers, &idle, &mut observe).await?;
         }
         Ok(())
     }
@@ -86,13 +94,14 @@ impl<H: History> Backfill<H> {
         job: &mut Job<H::Place>,
         segments: Vec<(u32, SliceCursor<H::Place>)>,
         workers: usize,
+        idle: &Idle,
         observe: &mut impl FnMut(&Job<H::Place>),
     ) -> Result<(), BackfillError> {
         let (moved, mut moves) = mpsc::unbounded_channel();
         let work =
             stream::iter(segments.into_iter().map(Ok)).try_for_each_concurrent(workers.max(1), |(segment, cursor)| {
                 let moved = moved.clone();
-                self.run_segment(cursor, move |slice| _ = moved.send((segment, slice)))
+                self.run_segment(cursor, idle, move |slice| _ = moved.send((segment, slice)))
             });
         let mut work = pin!(work);
         let ended = loop {
@@ -129,18 +138,38 @@ impl<H: History> Backfill<H> {
     async fn run_segment(
         &self,
         mut cursor: SliceCursor<H::Place>,
+        idle: &Idle,
         moved: impl Fn(Slice<H::Place>),
     ) -> Result<(), BackfillError> {
-        loop {
-            let observe = |cursor: &SliceCursor<H::Place>| moved(Slice::Continue { cursor: cursor.clone() });
-            match self.run_slice_observed(cursor, Deadline::after(SLICE), observe).await? {
-                Slice::Continue { cursor: next } => cursor = next,
-                done @ Slice::Done { .. } => {
-                    moved(done);
-                    return Ok(());
-                }
+        self.check(&cursor)?;
+        let mut pace = idle.take().unwrap_or_else(|| self.pace());
+        pace.owe(cursor.owed);
+        let mut observe = |cursor: &SliceCursor<H::Place>| {
+            if !cursor.ended {
+                moved(Slice::Continue { cursor: cursor.clone() });
             }
+        };
+        while !cursor.ended {
+            pace.ready().await;
+            cursor = self.read_on(cursor, Deadline::after(SLICE), &mut pace, &mut observe).await?;
         }
+        moved(done(cursor.counts)?);
+        idle.put(pace);
+        Ok(())
+    }
+}
+
+/// What the workers owe that are between two segments: whoever takes the next one owes it then.
+#[derive(Default)]
+struct Idle(Mutex<Vec<Pace>>);
+
+impl Idle {
+    fn take(&self) -> Option<Pace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, pace: Pace) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(pace);
     }
 }
 

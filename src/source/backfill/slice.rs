@@ -7,7 +7,11 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{BackfillError, Counts, History, Portion, SliceCursor, cursor::SCHEMA};
+use super::{
+    BackfillError, Counts, History, Portion, SliceCursor,
+    cursor::SCHEMA,
+    pace::{Owed, Pace},
+};
 use crate::{
     dispatch::{Cause, Dispatcher, Unfinished},
     handler::{Context, Deadline},
@@ -93,7 +97,8 @@ impl<H: History> Backfill<H> {
     /// The cursor of a segment of which nothing was read.
     pub fn begin(&self, job: impl Into<String>, place: H::Place) -> SliceCursor<H::Place> {
         let (handler, generation) = (self.handler.clone(), self.generation);
-        SliceCursor { schema: SCHEMA, job: job.into(), handler, generation, place, counts: Counts::default() }
+        let (counts, owed) = (Counts::default(), Owed::default());
+        SliceCursor { schema: SCHEMA, job: job.into(), handler, generation, place, counts, owed, ended: false }
     }
 
     /// Reads on in a segment, until its end or until there is no time for another portion.
@@ -101,6 +106,9 @@ impl<H: History> Backfill<H> {
     /// The cursor moves behind a portion once every row of it is done with: applied, skipped for a reason, or taken by the dead
     /// letter sink. A row that is to be retried is tried again, with those behind it, after a growing, random wait. So a slice that is killed repeats one
     /// portion at most, which is harmless: rows of a snapshot are idempotent.
+    ///
+    /// Each portion is [paid for](History::rates) before the next, and the last one before the segment is done. What cannot be paid within the slice is
+    /// owed by the cursor, and the next slice waits for it first. One that has no time for more than that hands the same place back, and less is owed.
     ///
     /// # Errors
     /// See [`BackfillError`]. If a slice cannot go on but has finished something, it ends with [`Slice::Continue`], and the next one fails.
@@ -123,12 +131,54 @@ impl<H: History> Backfill<H> {
         mut observe: impl FnMut(&SliceCursor<H::Place>),
     ) -> Result<Slice<H::Place>, BackfillError> {
         self.check(&cursor)?;
+        let (mut pace, payday) = (self.pace(), deadline.minus(Slowest::default().reserve()));
+        pace.owe(cursor.owed);
+        let owes = pace.ready_at() > Instant::now();
+        if owes && payday.passed() {
+            return Err(BackfillError::NoTime);
+        }
+        if !pace.ready_before(payday).await {
+            cursor.owed = pace.owed();
+            return Ok(Slice::Continue { cursor });
+        }
+        if !cursor.ended {
+            cursor = match self.read_on(cursor.clone(), deadline, &mut pace, &mut observe).await {
+                // The wait has taken its time: without one, the next slice has all of it.
+                Err(BackfillError::NoTime) if owes => SliceCursor { owed: Owed::default(), ..cursor },
+                read => read?,
+            };
+        }
+        if !cursor.ended {
+            return Ok(Slice::Continue { cursor });
+        }
+        if pace.ready_before(payday).await {
+            return done(cursor.counts);
+        }
+        cursor.owed = pace.owed();
+        Ok(Slice::Continue { cursor })
+    }
+
+    /// The pace of a worker that owes nothing yet.
+    pub(super) fn pace(&self) -> Pace {
+        Pace::new(self.history.rates())
+    }
+
+    /// Reads on, at a pace that outlives the slice, until there is no time for another portion or until the segment has ended.
+    pub(super) async fn read_on(
+        &self,
+        mut cursor: SliceCursor<H::Place>,
+        deadline: Deadline,
+        pace: &mut Pace,
+        observe: &mut impl FnMut(&SliceCursor<H::Place>),
+    ) -> Result<SliceCursor<H::Place>, BackfillError> {
         let (mut portions, mut slowest, mut finished) =
             (self.history.open(&cursor.place, deadline), Slowest::default(), 0);
-        while deadline.instant().is_none_or(|until| slowest.fits_before(until)) {
+        while !cursor.ended && deadline.instant().is_none_or(|until| slowest.fits_between(pace.ready_at(), until)) {
+            pace.ready().await;
             let begin = Instant::now();
-            let Some(portion) = portions.next().await else { break };
+            let Some(portion) = deadline.before(portions.next()).await.flatten() else { break };
             let portion = portion.map_err(|source| BackfillError::History { source })?;
+            pace.charge(&portion);
             match self.handle(&cursor.job, &portion, deadline).await? {
                 Handled::All(counts) => cursor.counts += &counts,
                 Handled::OutOfTime => break,
@@ -137,17 +187,19 @@ impl<H: History> Backfill<H> {
             }
             finished += 1;
             slowest.observe(begin.elapsed());
+            cursor.owed = pace.owed();
             match portion.next {
                 Some(place) => cursor.place = place,
-                None => return done(cursor.counts),
+                None => cursor.ended = true,
             }
             observe(&cursor);
         }
-        if finished == 0 { Err(BackfillError::NoTime) } else { Ok(Slice::Continue { cursor }) }
+        cursor.owed = pace.owed();
+        if finished == 0 { Err(BackfillError::NoTime) } else { Ok(cursor) }
     }
 
     /// Whether a cursor was made for these handlers, in this form.
-    fn check(&self, cursor: &SliceCursor<H::Place>) -> Result<(), BackfillError> {
+    pub(super) fn check(&self, cursor: &SliceCursor<H::Place>) -> Result<(), BackfillError> {
         let differ = |what, cursor: &dyn ToString, here: &dyn ToString| {
             Err(BackfillError::Mismatch { what, cursor: cursor.to_string(), here: here.to_string() })
         };
@@ -197,7 +249,7 @@ impl<H: History> Backfill<H> {
 }
 
 /// The segment is done with, if every row is accounted for.
-fn done<P>(counts: Counts) -> Result<Slice<P>, BackfillError> {
+pub(super) fn done<P>(counts: Counts) -> Result<Slice<P>, BackfillError> {
     if counts.reconciled() {
         return Ok(Slice::Done { counts });
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::{Client, types::TableDescription};
 use futures_util::{StreamExt, stream::BoxStream};
 
-use super::{BackfillError, History, Portion, expiry::is_image_expired};
+use super::{BackfillError, History, Portion, Rates, expiry::is_image_expired};
 use crate::{
     aws::AwsFailure,
     handler::{BoxError, Deadline},
@@ -122,7 +122,7 @@ impl TableHistory {
     }
 
     fn portion(&self, page: &Page) -> Result<Portion<Cursor>, DecodeError> {
-        let (mut event, mut records, mut expired) = (EventWriter::new(), 0, 0);
+        let (mut event, mut records, mut expired, mut cost) = (EventWriter::new(), 0, 0, 0.0);
         let now = SystemTime::now();
         for item in page.items() {
             if self.expiry.as_ref().is_some_and(|attribute| is_image_expired(item, attribute, now)) {
@@ -136,9 +136,11 @@ impl TableHistory {
             };
             event.push(&row);
             records += 1;
+            cost += self.sink_rate.map_or(0.0, |rate| rate.cost(item.json().len()));
         }
         let (payload, next) = (event.finish(), page.cursor().cloned());
-        Ok(Portion { payload, records, scanned: page.scanned(), expired, units: page.units(), next })
+        let sink_units = self.sink_rate.map(|_| cost);
+        Ok(Portion { payload, records, scanned: page.scanned(), expired, units: page.units(), sink_units, next })
     }
 }
 
@@ -150,13 +152,15 @@ impl History for TableHistory {
         if let Some(until) = deadline.instant() {
             scan = scan.until(until);
         }
+        // The backfill keeps to the rate as well. This one reads no further ahead, and goes slower when the table is throttled.
         if let Some(rate) = self.rate {
             scan = scan.rate(rate);
         }
-        if let Some(rate) = self.sink_rate {
-            scan = scan.sink_rate(rate);
-        }
         scan.pages().map(|page| Ok(self.portion(&page?)?)).boxed()
+    }
+
+    fn rates(&self) -> Rates {
+        Rates { units: self.rate, rows: self.sink_rate.map(SinkRate::per_second) }
     }
 }
 

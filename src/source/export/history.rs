@@ -14,8 +14,7 @@ use super::{
 use crate::{
     handler::{BoxError, Deadline},
     record::wire::EventWriter,
-    scan::Bucket,
-    source::backfill::{History, Portion},
+    source::backfill::{History, Portion, Rates},
 };
 
 /// Exports as the past of a table: each data file is a segment, some lines of it a portion.
@@ -135,14 +134,7 @@ impl ExportHistory {
         };
         let mut task = JoinSet::new();
         task.spawn(reader.run());
-        Ok(Reading {
-            place: place.clone(),
-            items,
-            events,
-            ahead: None,
-            bucket: self.rate.map(Bucket::new),
-            _task: task,
-        })
+        Ok(Reading { place: place.clone(), items, events, ahead: None, _task: task })
     }
 }
 
@@ -185,6 +177,10 @@ impl History for ExportHistory {
     fn stage(&self, place: &FilePlace) -> usize {
         self.stage_of(place).unwrap_or_default()
     }
+
+    fn rates(&self) -> Rates {
+        Rates { units: None, rows: self.rate }
+    }
 }
 
 /// A data file that is being read.
@@ -193,7 +189,6 @@ struct Reading {
     items: u64,
     events: mpsc::Receiver<Result<Event, ExportError>>,
     ahead: Option<Event>,
-    bucket: Option<Bucket>,
     /// Ends when nobody wants its lines any more.
     _task: JoinSet<()>,
 }
@@ -201,22 +196,11 @@ struct Reading {
 impl Reading {
     /// The next portion; nothing if it does not come in time.
     async fn portion_until(&mut self, deadline: Deadline) -> Option<Result<Portion<FilePlace>, ExportError>> {
-        let portion = pin!(self.paced_portion());
+        let portion = pin!(self.portion());
         match deadline.instant() {
             Some(until) => timeout_at(until, portion).await.ok(),
             None => Some(portion.await),
         }
-    }
-
-    async fn paced_portion(&mut self) -> Result<Portion<FilePlace>, ExportError> {
-        if let Some(bucket) = &self.bucket {
-            bucket.ready().await;
-        }
-        let portion = self.portion().await?;
-        if let Some(bucket) = &mut self.bucket {
-            bucket.charge(portion.records as f64);
-        }
-        Ok(portion)
     }
 
     async fn portion(&mut self) -> Result<Portion<FilePlace>, ExportError> {
@@ -247,5 +231,5 @@ impl Reading {
 }
 
 fn portion(payload: bytes::Bytes, records: u64, next: Option<FilePlace>) -> Portion<FilePlace> {
-    Portion { payload, records, scanned: records, expired: 0, units: None, next }
+    Portion { payload, records, scanned: records, expired: 0, units: None, sink_units: None, next }
 }
