@@ -118,6 +118,8 @@ impl TableHistory {
 
     fn scan(&self) -> Scan {
         let scan = Scan::new(&self.client, &self.table).keys(self.keys.clone()).segments(self.segments);
+        // A slice that waits for its rows would read ahead in vain: the next one begins behind the last page that was handled.
+        let scan = if self.sink_rate.is_some() { scan.prefetch(0) } else { scan };
         (self.configure)(scan)
     }
 

@@ -1,6 +1,12 @@
 //! Rates that outlive slices and segments, of a table played behind a real SDK client, on a paused clock.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     Client,
@@ -47,7 +53,16 @@ impl Shape {
     }
 
     async fn history(self, latency: Duration) -> TableHistory {
-        let config = double::slow_config(latency, move |_, request| (200, self.page(&request))).await;
+        self.counted(latency, Arc::default()).await
+    }
+
+    /// The same; its requests are counted.
+    async fn counted(self, latency: Duration, requests: Arc<AtomicUsize>) -> TableHistory {
+        let answer = move |_: &str, request| {
+            requests.fetch_add(1, Relaxed);
+            (200, self.page(&request))
+        };
+        let config = double::slow_config(latency, answer).await;
         let key = KeySchemaElement::builder().attribute_name("PK").key_type(KeyType::Hash).build().unwrap();
         let described = TableDescription::builder().key_schema(key).build();
         TableHistory::described(&Client::new(&config), "Pets", Some(&described)).segments(self.segments)
@@ -197,6 +212,21 @@ async fn a_wait_that_leaves_no_time_for_a_page_is_not_waited_again() {
     let slice = backfill.run_slice(cursor, Deadline::after(Duration::from_secs(30))).await.unwrap();
     assert_eq!(slice.counts().portions, 2);
     assert!(slice.is_done());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slices_that_wait_for_their_rows_read_no_page_in_vain() {
+    let shape = Shape { segments: 1, pages: 10, items: 100, units: 50.0 };
+    let requests = Arc::new(AtomicUsize::new(0));
+    let history = shape.counted(LATENCY, Arc::clone(&requests)).await.sink_rate(SinkRate::Items(1.0));
+    let backfill = backfill(history);
+    let mut cursor = backfill.begin("job", backfill.history().places().unwrap().remove(0));
+    while let Slice::Continue { cursor: next } =
+        backfill.run_slice(cursor, Deadline::after(Duration::from_secs(30))).await.unwrap()
+    {
+        cursor = next;
+    }
+    assert_eq!(requests.load(Relaxed), 10);
 }
 
 /// Says nothing, ever.
