@@ -127,7 +127,7 @@ fn permission(subject: &Subject<'_>, place: Place, kind: &Kind, findings: &mut F
 
 /// Failure queues, and the functions that empty them.
 pub(super) fn check_queues(template: &Template, subjects: &[Subject<'_>], findings: &mut Findings<'_>) {
-    for queue in template.resources().iter().filter(|resource| resource.is("AWS::SQS::Queue")) {
+    for queue in deployed(template).filter(|resource| resource.is("AWS::SQS::Queue")) {
         let is_it = |node: &Node| node.reference().is_some_and(|reference| reference.resource == queue.id);
         let reported = subjects.iter().any(|subject| subject.mapping.on_failure.as_ref().is_some_and(is_it));
         for (function, window) in consumers(template, &is_it) {
@@ -143,6 +143,11 @@ pub(super) fn check_queues(template: &Template, subjects: &[Subject<'_>], findin
     }
 }
 
+/// The resources that are deployed, or may be.
+fn deployed(template: &Template) -> impl Iterator<Item = &Resource> {
+    template.resources().iter().filter(|resource| resource.active != Some(false))
+}
+
 fn seconds(resource: &Resource, property: &str) -> Setting<i64> {
     Setting::of(resource.properties.get(property))
 }
@@ -151,7 +156,7 @@ fn seconds(resource: &Resource, property: &str) -> Setting<i64> {
 fn consumers(template: &Template, is_it: &impl Fn(&Node) -> bool) -> Vec<(Function, Option<i64>)> {
     let window = |node: &Node| Setting::<i64>::of(node.get("MaximumBatchingWindowInSeconds")).or(0);
     let mut found = Vec::new();
-    for resource in template.resources() {
+    for resource in deployed(template) {
         let properties = &resource.properties;
         for event in properties.get("Events").map(Node::entries).unwrap_or_default() {
             let source = event.value.at(&["Properties"]);

@@ -26,9 +26,8 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 
 /// Whether a reference names something of the template that is no stack with outputs of its own.
 fn is_known_otherwise(reference: &Reference, findings: &Findings<'_>) -> bool {
-    let stacks = ["AWS::CloudFormation::Stack", "AWS::Serverless::Application"];
     let resource = findings.template.target(reference);
-    resource.is_some_and(|resource| resource.kind.starts_with("AWS::") && !stacks.contains(&&*resource.kind))
+    resource.is_some_and(|resource| resource.kind.starts_with("AWS::") && !resource.is_stack())
 }
 
 fn view(subject: &Subject<'_>, table: &Table, findings: &mut Findings<'_>) {
@@ -53,7 +52,7 @@ pub(super) fn check_all(subjects: &[Subject<'_>], findings: &mut Findings<'_>) {
     let known: Vec<&Subject<'_>> = subjects.iter().filter(|subject| is_deployed(subject)).collect();
     for (at, subject) in known.iter().enumerate() {
         let same: Vec<_> = known[..at].iter().filter(|it| it.mapping.stream == subject.mapping.stream).collect();
-        if subject.mapping.function.is_some() && same.iter().any(|it| it.mapping.function == subject.mapping.function) {
+        if same.iter().any(|it| invoke_the_same(it, subject)) {
             duplicate(subject, findings);
         }
         let readers = same.iter().filter(|it| reads(it)).count();
@@ -65,8 +64,26 @@ pub(super) fn check_all(subjects: &[Subject<'_>], findings: &mut Findings<'_>) {
 
 /// Whether it is deployed for sure, and reads a stream that can be told from others.
 fn is_deployed(subject: &Subject<'_>) -> bool {
-    let named = !matches!(&subject.mapping.stream, Source::Unknown(about) if about.is_empty());
-    named && subject.resource.is_none_or(|resource| resource.active == Some(true))
+    let named = match &subject.mapping.stream {
+        Source::Resource(_) => true,
+        Source::Arn(text) | Source::Unknown(text) => tells(text),
+    };
+    named && subject.mapping.active == Some(true)
+}
+
+/// Whether two mappings, for sure, invoke one function by one qualifier.
+fn invoke_the_same(one: &Subject<'_>, other: &Subject<'_>) -> bool {
+    let (one, other) = (&one.mapping, &other.mapping);
+    one.function.is_some()
+        && (&one.function, &one.qualifier) == (&other.function, &other.qualifier)
+        && one.qualifier.as_deref().is_none_or(tells)
+}
+
+/// Whether a text stands for one value: it names each function that nobody evaluates together with its whole argument.
+fn tells(text: &str) -> bool {
+    let mut functions = text.split("Fn::").skip(1);
+    let has_argument = |said: &str| said.trim_start_matches(char::is_alphanumeric).starts_with(' ');
+    !text.is_empty() && functions.all(has_argument)
 }
 
 fn reads(subject: &Subject<'_>) -> bool {

@@ -13,6 +13,7 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// Those that are deployed, or may be.
     pub(super) fn all_of(template: &'a Template) -> Vec<Self> {
         let of = |mapping: Mapping| {
             let function = mapping.function.as_ref().and_then(|id| template.function(id));
@@ -21,7 +22,7 @@ impl<'a> Subject<'a> {
             let resource = id.and_then(|id| template.resource(id));
             Self { mapping, function, table, resource }
         };
-        template.mappings().into_iter().map(of).collect()
+        template.mappings().into_iter().filter(|mapping| mapping.active != Some(false)).map(of).collect()
     }
 
     pub(super) fn allows(&self, rule: Rule) -> bool {

@@ -56,7 +56,9 @@ impl Function {
             _ => return None,
         };
         let globals = template.globals.get("Function").filter(|_| is_serverless);
-        let properties = globals.map_or_else(|| resource.properties.clone(), |below| over(&resource.properties, below));
+        let globals = globals.map(|globals| without(globals, &resource.ignored_globals));
+        let properties =
+            globals.map_or_else(|| resource.properties.clone(), |below| over(&resource.properties, &below));
         let property = |name| properties.get(name);
         let build = |name| resource.metadata.at(&["BuildProperties", name]);
         Some(Self {
@@ -88,6 +90,18 @@ fn variables(node: Option<&Node>) -> Vec<Variable> {
     let variable =
         |Entry { key, place, value }: &Entry| Variable { name: key.clone(), place: *place, value: value.clone() };
     entries.iter().map(variable).collect()
+}
+
+/// `Globals` without those that a function ignores: `*`, or a list of names. What it may ignore is unknown.
+fn without(globals: &Node, ignored: &Node) -> Node {
+    let names = ignored.one_or_more();
+    let is_named = |name: &str| names.iter().any(|node| matches!(node.as_str(), Some(it) if it == name || it == "*"));
+    let left = |entry: &Entry| match names.iter().any(Node::is_unknown) {
+        true => Entry { value: Node::unknown(entry.place, "IgnoreGlobals"), ..entry.clone() },
+        false => entry.clone(),
+    };
+    let entries = globals.entries().iter().filter(|entry| !is_named(&entry.key)).map(left);
+    Node { place: globals.place, value: Value::Map(entries.collect()) }
 }
 
 /// As SAM merges `Globals`: maps key by key, lists one after the other, anything else is replaced.

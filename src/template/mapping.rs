@@ -13,8 +13,12 @@ pub struct Mapping {
     pub place: Place,
     /// Whether it is an event of a SAM function.
     pub is_event: bool,
+    /// Whether it is deployed: the condition of the resource that it is written in. Nothing where that cannot be told.
+    pub active: Option<bool>,
     /// The logical id of the function, if it is of this template.
     pub function: Option<Arc<str>>,
+    /// The alias or version that is named behind the function: `live` in `!Sub ${Function}:live`.
+    pub qualifier: Option<Arc<str>>,
     /// The stream.
     pub stream: Source,
     /// Where the stream stands, or the mapping where it does not.
@@ -103,18 +107,20 @@ impl Mapping {
         let properties = event.value.get("Properties").unwrap_or(&empty);
         let id = format!("{}{}", function.id, event.key);
         let mapping = Self::of(id.into(), event.place, properties, "Stream");
-        Some(Self { is_event: true, function: Some(Arc::clone(&function.id)), ..mapping })
+        Some(Self { is_event: true, active: function.active, function: Some(Arc::clone(&function.id)), ..mapping })
     }
 
     fn of_resource(resource: &Resource, template: &Template) -> Option<Self> {
         let mapping = Self::of(Arc::clone(&resource.id), resource.place, &resource.properties, "EventSourceArn");
         let of_dynamodb = match &mapping.stream {
-            Source::Resource(reference) => template.target(reference).is_some_and(|it| it.kind.contains("DynamoDB")),
+            Source::Resource(reference) => template.target(reference).is_some_and(|it| is_of_dynamodb(it, reference)),
             Source::Arn(text) if text.starts_with("arn:") => text.contains(":dynamodb:"),
             Source::Arn(name) | Source::Unknown(name) => speaks_of_a_table(name),
         };
         let function = resource.properties.get("FunctionName").and_then(function_id);
-        of_dynamodb.then_some(Self { function, ..mapping })
+        let function = function.filter(|(id, _)| template.resource(id).is_some());
+        let (function, qualifier) = function.unzip();
+        of_dynamodb.then_some(Self { active: resource.active, function, qualifier: qualifier.flatten(), ..mapping })
     }
 
     fn of(id: Arc<str>, place: Place, properties: &Node, stream: &str) -> Self {
@@ -125,7 +131,9 @@ impl Mapping {
             id,
             place,
             is_event: false,
+            active: None,
             function: None,
+            qualifier: None,
             stream: source(property(stream)),
             stream_place: property(stream).map_or(place, |node| node.place),
             starting_position: Setting::of(property("StartingPosition")),
@@ -145,14 +153,22 @@ impl Mapping {
     }
 }
 
-/// `!Ref Function`, `!GetAtt Function.Arn` or `!Sub ${Function}:live`.
-fn function_id(node: &Node) -> Option<Arc<str>> {
+/// `!Ref Function`, `!GetAtt Function.Arn` or `!Sub ${Function}:live`, the last with its qualifier.
+fn function_id(node: &Node) -> Option<(Arc<str>, Option<Arc<str>>)> {
     if let Some(reference) = node.reference() {
-        return Some(Arc::clone(&reference.resource));
+        return Some((Arc::clone(&reference.resource), None));
     }
     let text = &node.scalar()?.text;
-    let (name, _) = text.strip_prefix("${")?.split_once('}')?;
-    Some(name.split_once('.').map_or(name, |(id, _)| id).into())
+    let (name, behind) = text.strip_prefix("${")?.split_once('}')?;
+    let id = name.split_once('.').map_or(name, |(id, _)| id);
+    Some((id.into(), Some(behind.strip_prefix(':')?.into())))
+}
+
+/// Whether something of a resource is a stream: of a table, or of something with outputs of its own that is named so.
+fn is_of_dynamodb(resource: &Resource, reference: &Reference) -> bool {
+    let has_outputs = resource.is_stack() || !resource.kind.starts_with("AWS::");
+    let output = reference.attribute.as_deref().filter(|_| has_outputs);
+    resource.kind.contains("DynamoDB") || output.is_some_and(speaks_of_a_table)
 }
 
 fn source(node: Option<&Node>) -> Source {
@@ -179,12 +195,18 @@ fn filters(criteria: Option<&Node>) -> Setting<Vec<Filter>> {
     match criteria.get("Filters") {
         None => Setting::Absent,
         Some(list) if list.is_unknown() => Setting::Unknown(place),
+        Some(list) if all_unknown(list.elements()) => Setting::Unknown(place),
         Some(list) if matches!(list.value, Value::List(_)) => {
             let filters: Vec<Filter> = list.elements().iter().map(filter).collect();
             if filters.is_empty() { Setting::Absent } else { Setting::Known(filters, place) }
         }
         Some(list) => Setting::Unreadable(list.place),
     }
+}
+
+/// Any of them may be `AWS::NoValue`.
+fn all_unknown(filters: &[Node]) -> bool {
+    !filters.is_empty() && filters.iter().all(Node::is_unknown)
 }
 
 fn filter(node: &Node) -> Filter {

@@ -76,6 +76,8 @@ pub struct Resource {
     pub properties: Node,
     /// What others note on it.
     pub metadata: Node,
+    /// Which properties of `Globals` it does without.
+    ignored_globals: Node,
 }
 
 impl Template {
@@ -216,7 +218,13 @@ impl Resource {
             active: condition.map_or(Some(true), |name| resolver.holds(name)),
             properties: part(node.get("Properties"), resolver, entry.place),
             metadata: part(node.get("Metadata"), resolver, entry.place),
+            ignored_globals: part(node.get("IgnoreGlobals"), resolver, entry.place),
         })
+    }
+
+    /// Whether it is a nested stack, with outputs of its own.
+    pub fn is_stack(&self) -> bool {
+        self.is("AWS::CloudFormation::Stack") || self.is("AWS::Serverless::Application")
     }
 
     /// Whether it is of this type.

@@ -69,6 +69,13 @@ pub struct Entry {
     pub value: Node,
 }
 
+impl Entry {
+    /// Whether it stands for entries that only the deployment knows: `Fn::Transform`, `Fn::ForEach`.
+    pub fn adds_unknown(&self) -> bool {
+        self.key.starts_with("Fn::") && matches!(self.value.value, Value::Unknown(_))
+    }
+}
+
 /// `Ref` or `Fn::GetAtt` to a resource of the same template.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
@@ -97,9 +104,12 @@ impl Node {
         Self { place, value: Value::Unknown(about.into()) }
     }
 
-    /// The value of a key of a map.
+    /// The value of a key of a map. What is within an unknown value is unknown, and so is what a map lacks that others add to.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.entry(key).map(|entry| &entry.value)
+        if matches!(self.value, Value::Unknown(_)) {
+            return Some(self);
+        }
+        self.entry(key).or_else(|| self.entries().iter().find(|entry| entry.adds_unknown())).map(|entry| &entry.value)
     }
 
     /// The value at the end of a path of keys.

@@ -13,6 +13,7 @@ const VALUES: usize = 1_000_000;
 
 /// Reads the first document of a text, with every short form (`!Ref Table`) in its long form (`Ref: Table`).
 pub(super) fn read(file: &Arc<str>, text: &str) -> Result<Node, TemplateError> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let text = if text.trim_start().starts_with('{') { json(text) } else { Cow::Borrowed(text) };
     let mut builder = Builder { file, stack: Vec::new(), anchors: HashMap::new(), values: 0, root: None };
     let mut parser = Parser::new_from_str(&text);
@@ -265,6 +266,9 @@ mod tests {
         assert_eq!(at(&node, &["A"]).place, Place { line: 2, column: 7 });
         assert_eq!(at(&node, &["A", "C"]).elements()[1].value, Value::Null);
         assert_eq!(at(&node, &["D"]).as_str(), Some("\u{FFFD}"));
+        let marked = parsed("\u{FEFF}{\"A\": \"\\ud83d\\ude00\"}");
+        assert_eq!(at(&marked, &["A"]).as_str(), Some("😀"));
+        assert_eq!(at(&marked, &["A"]).place, Place { line: 1, column: 7 });
     }
 
     #[test]

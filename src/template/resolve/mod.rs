@@ -44,17 +44,24 @@ impl Resolver<'_> {
         let value = match &node.value {
             Value::List(nodes) => Value::List(nodes.iter().filter_map(|node| self.resolve(node)).collect()),
             Value::Map(entries) => match &**entries {
-                [entry] if is_function(&entry.key) => return self.call(node.place, entry),
+                [entry] if is_function(&entry.key) => return self.call(node.place, entry).map(looked_up),
                 entries => Value::Map(entries.iter().filter_map(|entry| self.resolve_entry(entry)).collect()),
             },
-            Value::Scalar(scalar) if scalar.text.contains("{{resolve:") => Value::Unknown(Arc::clone(&scalar.text)),
             other => other.clone(),
         };
-        Some(Node { place: node.place, value })
+        Some(looked_up(Node { place: node.place, value }))
     }
 
+    /// A function beside other entries adds some that nobody knows; the names of a loop are bound by itself.
     fn resolve_entry(&self, entry: &Entry) -> Option<Entry> {
-        let value = self.resolve(&entry.value)?;
+        let value = match &*entry.key {
+            name if name.starts_with("Fn::ForEach") => Node::unknown(entry.place, name),
+            name if name.starts_with("Fn::") => {
+                self.resolve(&entry.value);
+                Node::unknown(entry.place, name)
+            }
+            _ => self.resolve(&entry.value)?,
+        };
         Some(Entry { key: Arc::clone(&entry.key), place: entry.place, value })
     }
 
@@ -72,13 +79,10 @@ impl Resolver<'_> {
             "Fn::ToJsonString" => self.resolve(argument).and_then(|value| json(place, &value)),
             // Its names are bound by itself.
             name if name.starts_with("Fn::ForEach") => None,
-            _ => {
-                // For the names that it uses.
-                self.resolve(argument);
-                None
-            }
+            // For the names that it uses, too.
+            _ => return Some(Node::unknown(place, about(entry, self.resolve(argument).as_ref()))),
         };
-        Some(known.unwrap_or_else(|| Node::unknown(place, about(entry))))
+        Some(known.unwrap_or_else(|| Node::unknown(place, about(entry, None))))
     }
 
     fn refer(&self, place: Place, name: &str) -> Option<Node> {
@@ -119,6 +123,9 @@ impl Resolver<'_> {
     }
 
     fn attribute(&self, place: Place, argument: &Node) -> Option<Node> {
+        if let Some((resource, attribute)) = argument.as_str().and_then(|text| text.split_once('.')) {
+            return self.attribute_of(place, resource, attribute);
+        }
         let [resource, attribute] = argument.elements() else { return None };
         let (resource, attribute) = (resource.as_str()?, self.resolve(attribute)?);
         self.attribute_of(place, resource, attribute.as_str()?)
@@ -171,11 +178,23 @@ fn reference(place: Place, resource: &str, attribute: Option<&str>) -> Node {
     Node { place, value: Value::Resource(reference) }
 }
 
-/// The function for people, with its argument where that is short.
-fn about(entry: &Entry) -> String {
-    match entry.value.as_str() {
-        Some(argument) => format!("{} {argument}", entry.key),
-        None => entry.key.to_string(),
+/// The function for people, with its argument where that is a text.
+fn about(entry: &Entry, argument: Option<&Node>) -> String {
+    match &argument.unwrap_or(&entry.value).value {
+        Value::Scalar(argument) => format!("{} {}", entry.key, argument.text),
+        Value::Resource(argument) => format!("{} {argument}", entry.key),
+        Value::Unknown(argument) => format!("{} ${{{argument}}}", entry.key),
+        Value::Null | Value::List(_) | Value::Map(_) => entry.key.to_string(),
+    }
+}
+
+/// A text with a dynamic reference, wherever that comes from, is unknown.
+fn looked_up(node: Node) -> Node {
+    match &node.value {
+        Value::Scalar(scalar) if scalar.text.contains("{{resolve:") => {
+            Node { place: node.place, value: Value::Unknown(Arc::clone(&scalar.text)) }
+        }
+        _ => node,
     }
 }
 
@@ -211,6 +230,7 @@ Parameters:
   Open: {Type: String}
   Looked: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /path}
   Stage: {Type: String, Default: dev}
+  Secret: {Type: String, Default: '{{resolve:secretsmanager:a}}'}
 Mappings:
   Sizes: {dev: {batch: 7}, prod: {batch: 9}}
 Conditions:
@@ -272,7 +292,19 @@ Resources:
             ("!FindInMap [Sizes, !Ref Stage, batch]", "7"),
             ("!FindInMap [Sizes, !Ref 'AWS::Region', batch]", "? Fn::FindInMap"),
             ("!ImportValue shared", "? Fn::ImportValue shared"),
+            ("!ImportValue {'Fn::Sub': '${Open}-Stream'}", "? Fn::ImportValue ${Open}-Stream"),
             ("'{{resolve:ssm:/a}}'", "? {{resolve:ssm:/a}}"),
+            ("!Sub '{{resolve:ssm:/${Stage}/a}}'", "? {{resolve:ssm:/dev/a}}"),
+            ("!Sub 'x-{{resolve:ssm:/${Open}}}'", "? x-{{resolve:ssm:/${Open}}}"),
+            ("!Join ['', ['{{resolve:ssm:', /a, '}}']]", "? {{resolve:ssm:/a}}"),
+            ("!Ref Secret", "? {{resolve:secretsmanager:a}}"),
+            ("!Sub '${Secret}'", "? {{resolve:secretsmanager:a}}"),
+            ("{'Fn::GetAtt': Table.StreamArn}", "-> ${Table.StreamArn}"),
+            ("{A: 1, 'Fn::Transform': {Name: 'AWS::Include'}}", "{A: 1; Fn::Transform: ? Fn::Transform}"),
+            (
+                "{A: 1, 'Fn::ForEach::X': [Name, [a], {'${Name}': !Ref Name}]}",
+                "{A: 1; Fn::ForEach::X: ? Fn::ForEach::X}",
+            ),
             ("{A: !Ref 'AWS::NoValue', B: 1}", "{B: 1}"),
             ("[!Ref 'AWS::NoValue', 1]", "[1]"),
             ("!ToJsonString {a: [1, '2', true, null], b: !Ref Stage}", r#"{"a":[1,"2",true,null],"b":"dev"}"#),

@@ -72,6 +72,8 @@ pub(super) fn joined(place: Place, parts: &[Node], separator: &str) -> Option<No
                 whole = false;
                 reference.to_string()
             }
+            // It may end in a part behind.
+            Value::Unknown(about) if about.contains("{{resolve:") => about.to_string(),
             Value::Unknown(about) => {
                 whole = false;
                 format!("${{{about}}}")
