@@ -96,7 +96,7 @@ fn carries(view: &str, image: &str) -> bool {
 }
 
 /// Whether a pattern speaks of an image, nested or with a dot, in any branch of `$or`.
-fn reads(pattern: &Value, image: &str) -> bool {
+pub(super) fn reads(pattern: &Value, image: &str) -> bool {
     let Some(members) = pattern.as_object() else { return false };
     members.iter().any(|(name, value)| match (&**name, value) {
         ("dynamodb", Value::Object(change)) => {

@@ -1,9 +1,12 @@
 //! What the function may do, against what it is fed with.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Findings, Rule, Subject};
-use crate::template::{Function, Mapping, Setting, Table};
+use super::{Findings, Rule, Subject, filter};
+use crate::{
+    pattern::Pattern,
+    template::{Function, Mapping, Setting, Table},
+};
 
 const WRITES: [&str; 4] = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem"];
 
@@ -34,7 +37,7 @@ fn writes_to_its_source(subject: &Subject<'_>, function: &Function, table: &Tabl
         return;
     }
     let writes = WRITES.iter().flat_map(|action| function.permissions.allowing(action));
-    if let Some(statement) = writes.into_iter().find(|statement| statement.names(&table.id)) {
+    if let Some(statement) = writes.into_iter().find(|statement| statement.names_items_of(&table.id)) {
         let message = format!("{} may write to {}, and is invoked with what it has written", function.id, table.id);
         let remedy = "filter its own writes out with FilterCriteria, or write to another table";
         findings.about(subject, Rule::Loop, statement.place, message, remedy);
@@ -65,9 +68,38 @@ fn sees_removes(mapping: &Mapping) -> bool {
     }
 }
 
+/// A remove has no new image; what is asked of one, or of alternatives, keeps it out or may do so.
 fn lets_pass(pattern: &str) -> bool {
     let Ok(pattern) = serde_json::from_str::<Value>(pattern) else { return false };
-    let names = pattern.get("eventName").and_then(Value::as_array);
-    let alternatives = pattern.get("$or").is_some();
-    !alternatives && names.is_none_or(|names| names.iter().any(|name| name.is_object() || name == "REMOVE"))
+    let asks_for_more = pattern.get("$or").is_some() || filter::reads(&pattern, "NewImage");
+    !asks_for_more && pattern.get("eventName").is_none_or(is_for_removes)
+}
+
+fn is_for_removes(names: &Value) -> bool {
+    let pattern = Pattern::parse(&json!({ "eventName": names }).to_string());
+    pattern.is_ok_and(|pattern| pattern.matches_json(br#"{"eventName": "REMOVE"}"#) == Ok(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_lets_removes_pass_or_not() {
+        for (pattern, expected) in [
+            (r#"{"eventName": ["INSERT", "REMOVE"]}"#, true),
+            (r#"{"eventName": [{"anything-but": ["INSERT"]}]}"#, true),
+            (r#"{"eventName": [{"prefix": "REM"}]}"#, true),
+            (r#"{"dynamodb": {"OldImage": {"PK": {"S": ["a"]}}}}"#, true),
+            (r#"{"dynamodb": {"Keys": {"PK": {"S": ["a"]}}}}"#, true),
+            (r#"{"eventName": ["INSERT", "MODIFY"]}"#, false),
+            (r#"{"eventName": [{"anything-but": ["REMOVE"]}]}"#, false),
+            (r#"{"eventName": [{"prefix": "INS"}]}"#, false),
+            (r#"{"dynamodb": {"NewImage": {"PK": {"S": ["a"]}}}}"#, false),
+            (r#"{"dynamodb.NewImage.PK.S": ["a"]}"#, false),
+            (r#"{"$or": [{"eventName": ["INSERT"]}, {"eventName": ["MODIFY"]}]}"#, false),
+        ] {
+            assert_eq!(lets_pass(pattern), expected, "{pattern}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! What a function may do: the statements of its role.
 
-use super::{Node, Place, Reference, Resource, Template};
+use super::{Node, Place, Reference, Resource, Template, Value};
 
 const STREAM: &[&str] =
     &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
@@ -63,6 +63,16 @@ impl Statement {
             None => node.scalar().is_some_and(|scalar| {
                 scalar.text.contains(&format!("${{{id}}}")) || scalar.text.contains(&format!("${{{id}."))
             }),
+        })
+    }
+
+    /// Whether it speaks of the items of a table: by the table's ARN, not by that of its stream or of an index.
+    pub fn names_items_of(&self, table: &str) -> bool {
+        let (name, arn) = (format!("${{{table}}}"), format!("${{{table}.Arn}}"));
+        let ends_there = |text: &str| [&name, &arn].iter().any(|part| text.trim_end_matches('*').ends_with(&***part));
+        self.resources.iter().any(|node| match node.reference() {
+            Some(reference) => ends_there(&reference.to_string()),
+            None => node.scalar().is_some_and(|scalar| ends_there(&scalar.text)),
         })
     }
 }
@@ -132,7 +142,12 @@ impl Permissions {
 
     /// Policies that name the role, rather than the other way round.
     fn attached(&mut self, role: &str, template: &Template) {
-        let names_it = |node: &Node| node.reference().is_some_and(|reference| &*reference.resource == role);
+        // A role that SAM makes is no resource of the template.
+        let names_it = |node: &Node| match &node.value {
+            Value::Resource(reference) => &*reference.resource == role,
+            Value::Unknown(about) => about.strip_prefix("Ref ").unwrap_or(about) == role,
+            _ => false,
+        };
         for resource in template.resources() {
             let roles = resource.properties.get("Roles").or(resource.properties.get("RoleName"));
             let policy =
@@ -222,6 +237,28 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_are_under_the_arn_of_their_table() {
+        let reference = |attribute: Option<&str>| {
+            Value::Resource(Reference { resource: "Pets".into(), attribute: attribute.map(Into::into) })
+        };
+        let place = Place { line: 1, column: 1 };
+        let text = |text: &str| Node::text(place, text).value;
+        for (value, expected) in [
+            (reference(None), true),
+            (reference(Some("Arn")), true),
+            (reference(Some("StreamArn")), false),
+            (text("arn:aws:dynamodb:eu-west-1:1:table/${Pets}"), true),
+            (text("arn:aws:dynamodb:eu-west-1:1:table/${Pets}*"), true),
+            (text("${Pets.Arn}/index/*"), false),
+            (text("${Pets.Arn}/stream/*"), false),
+            (text("arn:aws:dynamodb:eu-west-1:1:table/${Others}"), false),
+        ] {
+            let statement = Statement { place, actions: Vec::new(), resources: vec![Node { place, value }] };
+            assert_eq!(statement.names_items_of("Pets"), expected, "{statement:?}");
+        }
+    }
 
     #[test]
     fn actions_match_as_in_iam() {
