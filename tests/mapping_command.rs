@@ -50,3 +50,132 @@ fn the_shell_understands_it() {
     let pattern = criteria["Filters"][0]["Pattern"].as_str().expect("a pattern");
     assert_eq!(pattern, r#"{"dynamodb":{"NewImage":{"entityType":{"S":["ACTIVITY","PET"]}}}}"#);
 }
+
+/// A template with a table, and these mappings of its stream to the function `Feed`.
+fn written(mappings: &str) -> tempfile::NamedTempFile {
+    let text = format!(
+        "Parameters: {{Open: {{Type: String}}, Off: {{Type: String, Default: 'no'}}}}
+Conditions:
+  Never: !Equals [!Ref Off, 'yes']
+  Perhaps: !Equals [!Ref Open, 'yes']
+Resources:
+  Pets: {{Type: AWS::DynamoDB::Table, Properties: {{StreamSpecification: {{StreamViewType: NEW_IMAGE}}}}}}
+  Feed: {{Type: AWS::Lambda::Function, Properties: {{FunctionName: feed-of-pets}}}}
+  Live: {{Type: AWS::Lambda::Alias, Properties: {{FunctionName: !Ref Feed, FunctionVersion: '1', Name: live}}}}
+{mappings}"
+    );
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    file
+}
+
+/// A mapping of the table with these settings besides.
+fn mapping(settings: &str) -> String {
+    format!(
+        "  Map:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {{EventSourceArn: !GetAtt Pets.StreamArn, StartingPosition: TRIM_HORIZON, {settings}}}
+"
+    )
+}
+
+fn print_of(file: &tempfile::NamedTempFile, arguments: &[&str]) -> Output {
+    let path = file.path().to_str().expect("a path");
+    print(&[&["--template", path], arguments].concat())
+}
+
+/// What is printed for a mapping with these settings, or the error.
+fn outcome(settings: &str) -> String {
+    let output = print_of(&written(&mapping(settings)), &[]);
+    let text = if output.status.success() { output.stdout } else { output.stderr };
+    String::from_utf8(text).expect("text")
+}
+
+#[test]
+fn what_is_not_known_is_a_variable_or_an_error() {
+    let pattern = r#"{Pattern: '{"eventName": ["INSERT"]}'}"#;
+    for (setting, expected) in [
+        ("BatchSize: !Ref Open", r#"--batch-size "$OPEN""#),
+        ("BatchSize: !If [Perhaps, 1, 2]", r#"--batch-size "$MAP_BATCH_SIZE""#),
+        ("BatchSize: [1]", "error: Map: BatchSize is no text"),
+        ("FilterCriteria: {Filters: [{Pattern: !Ref Open}]}", r#"--filter-criteria "$MAP_FILTER_CRITERIA""#),
+        (
+            &format!("FilterCriteria: {{Filters: [{pattern}, !If [Perhaps, {pattern}, !Ref 'AWS::NoValue']]}}"),
+            r#"--filter-criteria "$MAP_FILTER_CRITERIA""#,
+        ),
+        (
+            "FilterCriteria: !If [Perhaps, {Filters: []}, !Ref 'AWS::NoValue']",
+            r#"--filter-criteria "$MAP_FILTER_CRITERIA""#,
+        ),
+        ("FilterCriteria: {Filters: [{}]}", "error: Map: FilterCriteria has a filter without a pattern"),
+        ("FilterCriteria: {Filters: none}", "error: Map: FilterCriteria has no list"),
+        ("BisectBatchOnFunctionError: !Ref Open", "error: Map: BisectBatchOnFunctionError cannot be told"),
+        ("Enabled: !Ref Open", "error: Map: Enabled cannot be told"),
+        ("Fn::Transform: {Name: 'AWS::Include'}", "error: Map: only the deployment knows"),
+        (
+            "DestinationConfig: {OnFailure: {Destination: !Sub 'arn:aws:sqs:${AWS::Region}:1:q'}}",
+            r#"'{"OnFailure":{"Destination":"'"arn:aws:sqs:${AWS_REGION}:1:q"'"}}'"#,
+        ),
+    ] {
+        let outcome = outcome(&format!("FunctionName: !Ref Feed, {setting}"));
+        assert!(outcome.contains(expected), "{setting}: {outcome}");
+    }
+    let note = print_of(&written(&mapping("FunctionName: !Ref Feed, KmsKeyArn: key")), &[]);
+    assert!(String::from_utf8_lossy(&note.stderr).contains("note: Map: KmsKeyArn is not printed"));
+}
+
+#[test]
+fn functions_keep_their_names_and_qualifiers() {
+    for (name, expected) in [
+        ("!Ref Feed", "feed-of-pets"),
+        ("!GetAtt Feed.Arn", "feed-of-pets"),
+        ("!Ref Live", "feed-of-pets:live"),
+        ("!Sub '${Feed.Arn}:beta'", "feed-of-pets:beta"),
+        ("!Sub '${Feed}:${Open}'", r#""feed-of-pets:${OPEN}""#),
+        ("some-other-function", "some-other-function"),
+        ("!Sub '${Open}-feed'", r#""${OPEN}-feed""#),
+        ("!ImportValue feed", r#""$MAP_FUNCTION_NAME""#),
+    ] {
+        let outcome = outcome(&format!("FunctionName: {name}"));
+        assert!(outcome.contains(&format!("--function-name {expected} \\\n")), "{name}: {outcome}");
+    }
+}
+
+#[test]
+fn an_alias_that_sam_publishes_is_mapped() {
+    let function = "  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      AutoPublishAlias: live
+      Events: {Pets: {Type: DynamoDB, Properties: {Stream: !GetAtt Pets.StreamArn, StartingPosition: LATEST}}}
+";
+    let output = print_of(&written(function), &["Work"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--function-name Work:live"), "{output:?}");
+}
+
+#[test]
+fn what_is_not_deployed_is_left_out() {
+    let two = mapping("FunctionName: !Ref Feed, BatchSize: 7")
+        + &mapping("FunctionName: !Ref Feed").replace("Map:", "Other:");
+    let under = |condition: &str| {
+        let text = two.replacen("    Type:", &format!("    Condition: {condition}\n    Type:"), 1);
+        String::from_utf8(print_of(&written(&text), &[]).stdout).expect("text")
+    };
+    let never = under("Never");
+    assert!(!never.contains("--batch-size 7") && never.contains("--function-name feed-of-pets"), "{never}");
+    assert!(under("Perhaps").contains("# Map: only where its condition holds\naws lambda"));
+    let none = print_of(&written(""), &[]);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("maps no DynamoDB stream"), "{none:?}");
+}
+
+#[test]
+fn a_function_has_several_names() {
+    for name in ["notify", "Notify"] {
+        let one = printed(&[name]);
+        assert_eq!(one.matches("create-event-source-mapping").count(), 1, "{name}");
+    }
+    let file = written(&mapping("FunctionName: !Ref Live"));
+    for name in ["Feed", "feed-of-pets", "Live"] {
+        assert!(print_of(&file, &[name]).status.success(), "{name}");
+    }
+}

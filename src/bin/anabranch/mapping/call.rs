@@ -1,0 +1,176 @@
+//! The call that creates a mapping.
+
+use anabranch::template::{Filter, Function, Mapping, Node, Setting, Template};
+use serde_json::json;
+
+use super::shell;
+use crate::BoxError;
+
+/// Settings with one value each, and the options that they are for the AWS CLI.
+const VALUES: [(&str, &str); 7] = [
+    ("StartingPosition", "--starting-position"),
+    ("BatchSize", "--batch-size"),
+    ("MaximumBatchingWindowInSeconds", "--maximum-batching-window-in-seconds"),
+    ("ParallelizationFactor", "--parallelization-factor"),
+    ("TumblingWindowInSeconds", "--tumbling-window-in-seconds"),
+    ("MaximumRetryAttempts", "--maximum-retry-attempts"),
+    ("MaximumRecordAgeInSeconds", "--maximum-record-age-in-seconds"),
+];
+
+/// Settings that a call is made of in other ways.
+const OTHERS: [&str; 8] = [
+    "BisectBatchOnFunctionError",
+    "DestinationConfig",
+    "Enabled",
+    "EventSourceArn",
+    "FilterCriteria",
+    "FunctionName",
+    "FunctionResponseTypes",
+    "Stream",
+];
+
+/// The call, over several lines.
+///
+/// # Errors
+/// The template does not say enough, or something that cannot be.
+pub(super) fn call(mapping: &Mapping, template: &Template) -> Result<String, BoxError> {
+    if mapping.properties.is_unknown() || mapping.properties.entries().iter().any(|entry| entry.adds_unknown()) {
+        return Err(format!("{}: only the deployment knows its settings", mapping.id).into());
+    }
+    let call = Call { mapping, template };
+    let mut lines = vec![
+        "aws lambda create-event-source-mapping".to_owned(),
+        format!("--function-name {}", call.function()?),
+        format!("--event-source-arn {}", call.stream()?),
+    ];
+    for (name, flag) in VALUES {
+        lines.extend(call.property(name)?.map(|value| format!("{flag} {value}")));
+    }
+    lines.extend(call.response_types()?);
+    lines.extend(call.bisect()?.then(|| "--bisect-batch-on-function-error".to_owned()));
+    lines.extend((!call.enabled()?).then(|| "--no-enabled".to_owned()));
+    lines.extend(call.filters()?.map(|criteria| format!("--filter-criteria {criteria}")));
+    lines.extend(call.destination()?.map(|config| format!("--destination-config {config}")));
+    let uncertain = mapping.active.is_none().then(|| format!("# {}: only where its condition holds\n", mapping.id));
+    Ok(uncertain.unwrap_or_default() + &lines.join(" \\\n    "))
+}
+
+/// The settings that no option of the call stands for.
+pub(super) fn left_out(mapping: &Mapping) -> Vec<&str> {
+    let has_option = |name: &str| VALUES.iter().any(|(known, _)| *known == name) || OTHERS.contains(&name);
+    mapping.properties.entries().iter().map(|entry| &*entry.key).filter(|name| !has_option(name)).collect()
+}
+
+/// The names of a mapping's function: as Cargo, the template and AWS call it.
+pub(super) fn names(mapping: &Mapping, template: &Template) -> Vec<String> {
+    let function = mapping.function.as_deref().and_then(|id| template.function(id));
+    let written = mapping.properties.get("FunctionName").and_then(Node::as_str).map(str::to_owned);
+    let Some(function) = function else { return written.into_iter().collect() };
+    let known = [function.binary.known(), function.name.known()].into_iter().flatten().cloned();
+    known.chain([function.id.to_string()]).chain(mapping.function.as_deref().map(str::to_owned)).collect()
+}
+
+struct Call<'a> {
+    mapping: &'a Mapping,
+    template: &'a Template,
+}
+
+impl Call<'_> {
+    fn error(&self, property: &str, what: &str) -> BoxError {
+        format!("{}: {property} {what}", self.mapping.id).into()
+    }
+
+    fn unknown(&self, property: &str) -> BoxError {
+        self.error(property, "cannot be told from the template; --parameter may say it")
+    }
+
+    /// The variable of a property that is not known.
+    fn variable(&self, property: &str) -> String {
+        format!("{}.{property}", self.mapping.id)
+    }
+
+    fn value(&self, property: &str, node: &Node) -> Result<String, BoxError> {
+        let value = shell::value(node, &self.variable(property));
+        value.ok_or_else(|| self.error(property, "is no text"))
+    }
+
+    fn property(&self, name: &str) -> Result<Option<String>, BoxError> {
+        self.mapping.properties.get(name).map(|node| self.value(name, node)).transpose()
+    }
+
+    /// The name of the function with its qualifier; what the template has there, if it is no function of the template.
+    fn function(&self) -> Result<String, BoxError> {
+        let written = || self.property("FunctionName")?.ok_or_else(|| self.error("FunctionName", "is missing"));
+        let Some(id) = self.mapping.function.as_deref() else { return written() };
+        let Some(function) = self.template.function(id) else { return written() };
+        let qualifier = match self.template.resource(id) {
+            Some(alias) if alias.is("AWS::Lambda::Alias") => alias.properties.get("Name").and_then(shell::text),
+            Some(version) if version.is("AWS::Lambda::Version") => return written(),
+            // SAM maps the alias that it publishes.
+            _ if self.mapping.is_event => function.properties.get("AutoPublishAlias").and_then(shell::text),
+            _ => self.mapping.qualifier.as_deref().map(str::to_owned),
+        };
+        let name = name_of(&function);
+        Ok(match qualifier {
+            None => shell::word(&name),
+            Some(known) if !known.contains("${") => shell::word(&format!("{name}:{known}")),
+            Some(part) => shell::in_part(&format!("{name}:{part}")).ok_or_else(|| self.unknown("the alias"))?,
+        })
+    }
+
+    fn stream(&self) -> Result<String, BoxError> {
+        let property = if self.mapping.is_event { "Stream" } else { "EventSourceArn" };
+        self.property(property)?.ok_or_else(|| self.error(property, "is missing"))
+    }
+
+    fn response_types(&self) -> Result<Option<String>, BoxError> {
+        let property = "FunctionResponseTypes";
+        let types = self.mapping.properties.get(property).map(Node::one_or_more).unwrap_or_default();
+        let types: Vec<String> = types.iter().map(|node| self.value(property, node)).collect::<Result<_, _>>()?;
+        Ok((!types.is_empty()).then(|| format!("--function-response-types {}", types.join(" "))))
+    }
+
+    fn bisect(&self) -> Result<bool, BoxError> {
+        self.mapping.bisect.or(false).ok_or_else(|| self.unknown("BisectBatchOnFunctionError"))
+    }
+
+    fn enabled(&self) -> Result<bool, BoxError> {
+        self.mapping.enabled.or(true).ok_or_else(|| self.unknown("Enabled"))
+    }
+
+    /// A pattern that is not known leaves all of the criteria to a variable.
+    fn filters(&self) -> Result<Option<String>, BoxError> {
+        let property = "FilterCriteria";
+        let unknown = || Ok(Some(shell::expanded(&self.variable(property))));
+        let filters = match &self.mapping.filters {
+            Setting::Absent => return Ok(None),
+            Setting::Unknown(_) => return unknown(),
+            Setting::Unreadable(_) => return Err(self.error(property, "has no list of filters")),
+            Setting::Known(filters, _) => filters,
+        };
+        let is_unknown = |filter: &Filter| matches!(filter.pattern, Setting::Unknown(_));
+        if filters.iter().any(is_unknown) {
+            return unknown();
+        }
+        let patterns: Option<Vec<_>> = filters.iter().map(|filter| filter.pattern.known()).collect();
+        let patterns = patterns.ok_or_else(|| self.error(property, "has a filter without a pattern"))?;
+        let filters: Vec<_> = patterns.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
+        Ok(Some(shell::word(&json!({ "Filters": filters }).to_string())))
+    }
+
+    fn destination(&self) -> Result<Option<String>, BoxError> {
+        let Some(node) = &self.mapping.on_failure else { return Ok(None) };
+        let config = |destination: &str| json!({"OnFailure": {"Destination": destination}}).to_string();
+        if let Some(known) = node.as_str() {
+            return Ok(Some(shell::word(&config(known))));
+        }
+        let value = self.value("Destination", node)?;
+        Ok(Some(format!("'{}'", config("?").replace('?', &format!("'{value}'")))))
+    }
+}
+
+/// The binary, which `cargo lambda deploy` names the function by, the name that the template chooses, or the logical id.
+fn name_of(function: &Function) -> String {
+    let known = function.binary.known().or(function.name.known());
+    known.cloned().unwrap_or_else(|| function.id.to_string())
+}
