@@ -148,3 +148,72 @@ async fn a_template_is_run_with_its_filters() {
     assert_eq!(rows(&client, "Copy").await, 11, "1 and 10 to 19");
     dev.stop();
 }
+
+/// Its parameters without default have to be said, or it is not known what is meant.
+const CONDITIONS: &str = r#"
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Kind: {Type: String}, Size: {Type: Number}, Extra: {Type: String, Default: 'no'}}
+Conditions: {Extra: !Equals [!Ref Extra, 'yes']}
+Resources:
+  Pets:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: Pets
+      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
+  Copy: {Type: AWS::Serverless::SimpleTable, Properties: {TableName: Copy}}
+  Unused: {Type: AWS::Serverless::SimpleTable, Condition: Extra}
+  Replicate:
+    Type: AWS::Serverless::Function
+    Properties:
+      Environment: {Variables: {TARGET_TABLE: Copy}}
+      Events:
+        Pets:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Pets.StreamArn
+            StartingPosition: TRIM_HORIZON
+            BatchSize: !Ref Size
+            FilterCriteria:
+              Filters: [{Pattern: !Sub '{"dynamodb": {"Keys": {"id": {"S": [{"prefix": "${Kind}"}]}}}}'}]
+  More:
+    Type: AWS::Serverless::Function
+    Condition: Extra
+    Properties:
+      Events:
+        Pets: {Type: DynamoDB, Properties: {Stream: !GetAtt Pets.StreamArn, StartingPosition: TRIM_HORIZON}}
+"#;
+
+#[tokio::test]
+async fn parameters_decide_what_is_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("template.yaml");
+    std::fs::write(&path, CONDITIONS).expect("a template");
+    let path = path.to_str().expect("a path");
+    let arguments = ["--template", path, "--function", "Replicate=in-process", "--parameter", "Kind=id-1"];
+    let mut dev = Dev::start(&arguments);
+    for note in ["table Unused is left out", "ReplicatePets: BatchSize is not known", "MorePets is left out"] {
+        dev.until(|line| line["text"].as_str()?.contains(note).then_some(()));
+    }
+    let client = client(&dev.endpoint());
+    put(&client, "Pets", &["id"], 20).await;
+    dev.until(|line| done(line, "ReplicatePets", 20));
+    assert_eq!(rows(&client, "Copy").await, 11, "1 and 10 to 19");
+    let tables = client.list_tables().send().await.expect("a list");
+    assert_eq!(tables.table_names(), ["Copy", "Pets"]);
+    dev.stop();
+}
+
+#[test]
+fn a_filter_that_is_not_known_is_no_filter_to_run_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("template.yaml");
+    std::fs::write(&path, CONDITIONS).expect("a template");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    command.args(["dev", "--port", "0", "--function", "Replicate=in-process", "--template"]).arg(&path);
+    let output = command.output().expect("the program ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("ReplicatePets: the pattern at"), "{said}");
+    assert!(said.contains("cannot be told from the template"), "{said}");
+}

@@ -44,7 +44,7 @@ impl Table {
             id: Arc::clone(&resource.id),
             place: resource.place,
             name: Setting::of(properties.get("TableName")),
-            keys: keys(properties),
+            keys: if resource.is("AWS::Serverless::SimpleTable") { simple_key(properties) } else { keys(properties) },
             stream_view: Self::stream_view(properties),
             time_to_live: Setting::of(properties.at(&["TimeToLiveSpecification", "AttributeName"])),
             is_global,
@@ -63,6 +63,18 @@ impl Table {
 
 fn replicas(properties: &Node) -> usize {
     properties.get("Replicas").map_or(0, |replicas| replicas.elements().len())
+}
+
+/// SAM's own: `id`, a text, where nothing else is said.
+fn simple_key(properties: &Node) -> Vec<Key> {
+    let said = |key| Setting::<String>::of(properties.at(&["PrimaryKey", key]));
+    let kind = said("Type").or("String".to_owned()).and_then(|kind| match &*kind {
+        "String" => Some("S".to_owned()),
+        "Number" => Some("N".to_owned()),
+        "Binary" => Some("B".to_owned()),
+        _ => None,
+    });
+    said("Name").or("id".to_owned()).map(|name| Key { name, kind }).into_iter().collect()
 }
 
 fn keys(properties: &Node) -> Vec<Key> {

@@ -70,6 +70,23 @@ fn a_table_has_its_keys_and_its_stream() {
 }
 
 #[test]
+fn a_simple_table_has_the_key_that_sam_gives_it() {
+    for (properties, name, kind) in [
+        ("", "id", "S"),
+        ("PrimaryKey: {Name: serial, Type: Number}", "serial", "N"),
+        ("PrimaryKey: {Type: Binary}", "id", "B"),
+    ] {
+        let text = format!(
+            "Resources: {{Notes: {{Type: 'AWS::Serverless::SimpleTable', Properties: {{{properties}}}}}, \
+             Bare: {{Type: 'AWS::Serverless::SimpleTable'}}}}"
+        );
+        let tables = Template::parse("t", &text).expect("a template").tables();
+        assert_eq!(tables[0].keys, [Key { name: name.to_owned(), kind: Some(kind.to_owned()) }], "{properties}");
+        assert_eq!(tables[1].keys, [Key { name: "id".to_owned(), kind: Some("S".to_owned()) }]);
+    }
+}
+
+#[test]
 fn a_function_has_what_globals_say() {
     let functions = sam().functions();
     let copy = &functions[0];

@@ -13,6 +13,7 @@ mod kept;
 mod location;
 mod mapping;
 mod meter;
+mod patterns;
 mod reading;
 mod redrive;
 mod scan;

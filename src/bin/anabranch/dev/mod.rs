@@ -34,6 +34,14 @@ pub(crate) struct Args {
     /// The template; without one, the PetTracker tables and a `replicate` function in this process
     #[arg(long)]
     template: Option<PathBuf>,
+    /// A parameter's value, in place of its default
+    #[arg(
+        long = "parameter",
+        value_name = "NAME=VALUE",
+        value_parser = crate::check::parameter,
+        requires = "template"
+    )]
+    parameters: Vec<(String, String)>,
     /// A DynamoDB that is there already, with its tables; credentials and region come from the environment
     #[arg(long, conflicts_with = "embedded")]
     endpoint: Option<String>,
@@ -63,7 +71,7 @@ pub(crate) struct Args {
 /// The template, the tables or a function cannot be used, or records were lost.
 pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
     let plan = match &args.template {
-        Some(path) => Plan::of_template(path)?,
+        Some(path) => Plan::of_template(path, &args.parameters.iter().cloned().collect())?,
         None => Plan::of_pet_tracker()?,
     };
     let screen = Screen::new(args.json);

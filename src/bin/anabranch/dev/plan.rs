@@ -9,7 +9,11 @@ use anabranch::{
 };
 use serde_json::json;
 
-use crate::BoxError;
+use crate::{BoxError, patterns};
+
+/// Where a mapping starts, and what a stream has, where the template does not tell.
+const TRIM_HORIZON: &str = "TRIM_HORIZON";
+const WHOLE: &str = "NEW_AND_OLD_IMAGES";
 
 /// Tables, and what is mapped to what.
 pub(super) struct Plan {
@@ -69,10 +73,12 @@ impl Plan {
         })
     }
 
-    pub(super) fn of_template(path: &Path) -> Result<Self, BoxError> {
-        let template = Template::read(path)?;
+    pub(super) fn of_template(path: &Path, parameters: &BTreeMap<String, String>) -> Result<Self, BoxError> {
+        let template = Template::read_with(path, parameters)?;
         let mut plan = Self { tables: Vec::new(), mappings: Vec::new(), notes: Vec::new() };
-        plan.tables = template.tables().iter().map(PlannedTable::of).collect();
+        for table in template.tables() {
+            plan.add_table(&template, &table);
+        }
         for mapping in template.mappings() {
             plan.add(&template, &mapping)?;
         }
@@ -83,6 +89,10 @@ impl Plan {
     }
 
     fn add(&mut self, template: &Template, mapping: &Mapping) -> Result<(), BoxError> {
+        if mapping.active == Some(false) {
+            self.notes.push(format!("{} is left out: its condition does not hold", mapping.id));
+            return Ok(());
+        }
         if mapping.enabled.known() == Some(&false) {
             self.notes.push(format!("{} is not enabled", mapping.id));
             return Ok(());
@@ -92,12 +102,55 @@ impl Plan {
             self.notes.push(format!("{} is left out: its table or its function is not in the template", mapping.id));
             return Ok(());
         };
+        self.settle(mapping)?;
         let names = names(&function);
-        let settings = admitted(&table, &names[0], request(mapping))
+        let settings = admitted(&table, &names[0], request(mapping, &patterns::of(mapping)?))
             .map_err(|error| format!("{}: AWS would refuse it: {error}", mapping.id))?;
         let environment = environment(template, &function);
         self.mappings.push(Planned { id: mapping.id.to_string(), table, names, environment, settings });
         Ok(())
+    }
+
+    fn add_table(&mut self, template: &Template, table: &Table) {
+        if template.resource(&table.id).and_then(|resource| resource.active) == Some(false) {
+            self.notes.push(format!("table {} is left out: its condition does not hold", table.id));
+            return;
+        }
+        if matches!(table.stream_view, Setting::Unknown(_)) {
+            self.notes.push(format!("table {}: its stream is not known, and has {WHOLE} here", table.id));
+        }
+        self.tables.push(PlannedTable::of(table));
+    }
+
+    /// Notes which settings the template leaves to the deployment.
+    fn settle(&mut self, mapping: &Mapping) -> Result<(), BoxError> {
+        let types = mapping.response_types.iter().map(|one| readable("FunctionResponseTypes", one));
+        let settings = [
+            readable("StartingPosition", &mapping.starting_position),
+            readable("BatchSize", &mapping.batch_size),
+            readable("MaximumBatchingWindowInSeconds", &mapping.window),
+            readable("ParallelizationFactor", &mapping.parallelization),
+            readable("MaximumRetryAttempts", &mapping.retries),
+            readable("MaximumRecordAgeInSeconds", &mapping.record_age),
+            readable("TumblingWindowInSeconds", &mapping.tumbling_window),
+            readable("BisectBatchOnFunctionError", &mapping.bisect),
+            readable("Enabled", &mapping.enabled),
+        ];
+        for setting in settings.into_iter().chain(types) {
+            let Some(unknown) = setting.map_err(|fault| format!("{}: {fault}", mapping.id))? else { continue };
+            let used = if unknown == "StartingPosition" { TRIM_HORIZON } else { "AWS's default" };
+            self.notes.push(format!("{}: {unknown} is not known from the template: {used} is used here", mapping.id));
+        }
+        Ok(())
+    }
+}
+
+/// The name of a setting, if what it is only the deployment knows.
+fn readable<'a, T>(name: &'a str, setting: &Setting<T>) -> Result<Option<&'a str>, String> {
+    match setting {
+        Setting::Absent | Setting::Known(..) => Ok(None),
+        Setting::Unknown(_) => Ok(Some(name)),
+        Setting::Unreadable(place) => Err(format!("{name} at {place} is of another type than AWS takes")),
     }
 }
 
@@ -108,7 +161,10 @@ impl PlannedTable {
         Self {
             name: name_of(table),
             keys: table.keys.iter().map(key).collect(),
-            stream: table.stream_view.known().cloned(),
+            stream: match &table.stream_view {
+                Setting::Unknown(_) => Some(WHOLE.to_owned()),
+                view => view.known().cloned(),
+            },
             time_to_live: table.time_to_live.known().cloned(),
         }
     }
@@ -147,14 +203,16 @@ fn environment(template: &Template, function: &Function) -> BTreeMap<String, Str
 }
 
 /// What the template asks for, in the words of the API. What it leaves open has AWS's default.
-fn request(mapping: &Mapping) -> serde_json::Value {
+fn request(mapping: &Mapping, patterns: &[String]) -> serde_json::Value {
     let number = |setting: &Setting<i64>| setting.known().copied();
-    let patterns = mapping.filters.known().into_iter().flatten();
-    let filters: Vec<_> =
-        patterns.filter_map(|filter| filter.pattern.known()).map(|pattern| json!({ "Pattern": pattern })).collect();
+    let filters: Vec<_> = patterns.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
+    let position = match &mapping.starting_position {
+        Setting::Unknown(_) => Some(TRIM_HORIZON),
+        position => position.known().map(String::as_str),
+    };
     let types: Vec<_> = mapping.response_types.iter().filter_map(Setting::known).collect();
     json!({
-        "StartingPosition": mapping.starting_position.known(),
+        "StartingPosition": position,
         "BatchSize": number(&mapping.batch_size),
         "MaximumBatchingWindowInSeconds": number(&mapping.window),
         "ParallelizationFactor": number(&mapping.parallelization),

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anabranch::{
     pattern::{Explanation, FilterCriteria},
-    template::{Filter, Mapping, Setting, Template},
+    template::{Mapping, Template},
 };
 use serde::Serialize;
 
 use super::events;
-use crate::BoxError;
+use crate::{BoxError, patterns};
 
 /// Tell which records would reach a function, and why others would not.
 ///
@@ -104,17 +104,7 @@ fn filters(args: &Args) -> Result<Vec<Filters>, BoxError> {
 
 impl Filters {
     fn of(mapping: &Mapping) -> Result<Self, BoxError> {
-        let id = mapping.id.to_string();
-        let filters = match &mapping.filters {
-            Setting::Absent => &[][..],
-            Setting::Known(filters, _) => filters,
-            _ => return Err(format!("{id}: what its filters are cannot be told from the template").into()),
-        };
-        let pattern = |filter: &Filter| filter.pattern.known().cloned().ok_or(filter.place);
-        let patterns: Result<Vec<String>, _> = filters.iter().map(pattern).collect();
-        let patterns =
-            patterns.map_err(|place| format!("{id}: the pattern at {place} cannot be told from the template"))?;
-        Self::parse(Some(id), &patterns)
+        Self::parse(Some(mapping.id.to_string()), &patterns::of(mapping)?)
     }
 
     fn parse(mapping: Option<String>, patterns: &[String]) -> Result<Self, BoxError> {
