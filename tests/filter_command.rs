@@ -134,6 +134,11 @@ fn what_only_the_deployment_knows_is_an_error() {
     let output = run(&["test", "--template", path.to_str().expect("text"), "--event", INSERT]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("cannot be told from the template"), "{}", text(&output.stderr));
+    let said = format!("Secret={PETS}");
+    let told =
+        run(&["test", "--template", path.to_str().expect("text"), "--parameter", &said, "--event", INSERT, REMOVE]);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert_eq!(text(&told.stdout).matches("no match").count(), 1, "{}", text(&told.stdout));
 }
 
 #[test]

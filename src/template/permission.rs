@@ -120,7 +120,9 @@ impl Permissions {
     /// SAM lets the function write to the destination if its type is said.
     fn destination(&mut self, on_failure: Option<&Node>) {
         let Some(on_failure) = on_failure else { return };
-        let actions: &[&str] = match on_failure.get("Type").and_then(Node::as_str) {
+        let kind = on_failure.get("Type");
+        self.is_complete &= !kind.is_some_and(Node::is_unknown);
+        let actions: &[&str] = match kind.and_then(Node::as_str) {
             Some("SQS") => &["sqs:SendMessage"],
             Some("SNS") => &["sns:Publish"],
             Some("S3") => &["s3:PutObject", "s3:GetObject", "s3:ListBucket"],

@@ -31,6 +31,14 @@ pub(crate) struct Args {
     /// A SAM or CloudFormation template, of which every mapping of a DynamoDB stream is tested
     #[arg(short, long, value_name = "FILE")]
     template: Option<PathBuf>,
+    /// A parameter's value, in place of its default
+    #[arg(
+        long = "parameter",
+        value_name = "NAME=VALUE",
+        value_parser = crate::check::parameter,
+        requires = "template"
+    )]
+    parameters: Vec<(String, String)>,
     /// Only this mapping of the template, by its logical id (FunctionEvent for an event of a SAM function)
     #[arg(short, long, value_name = "ID", requires = "template")]
     mapping: Option<String>,
@@ -89,7 +97,7 @@ fn filters(args: &Args) -> Result<Vec<Filters>, BoxError> {
     let Some(path) = &args.template else {
         return Ok(vec![Filters::parse(None, &args.patterns)?]);
     };
-    let template = Template::read(path)?;
+    let template = Template::read_with(path, &args.parameters.iter().cloned().collect())?;
     let mappings = template.mappings();
     let wanted = |mapping: &&Mapping| args.mapping.as_ref().is_none_or(|id| **id == *mapping.id);
     let filters: Vec<Filters> = mappings.iter().filter(wanted).map(Filters::of).collect::<Result<_, _>>()?;
