@@ -1,5 +1,7 @@
 //! Tumbling windows.
 
+use std::time::Duration;
+
 use anabranch::{
     source::mapping::{Answer, Settings},
     testing::streams::Rehearsal,
@@ -148,8 +150,8 @@ fn esm_54_a_state_of_more_than_a_megabyte_ends_its_window_at_once() {
     assert_eq!(play.invocations()[2].json()["window"], play.invocations()[0].json()["window"]);
 }
 
-/// Two windows; the final invocation of the first one fails.
-fn failing_final(retries: Option<u32>) -> Rehearsal {
+/// Two windows, of which the first one is due to be closed; its final invocation fails.
+fn due_to_fail(retries: Option<u32>) -> Rehearsal {
     let mut play = tumbling(|it| {
         it.maximum_retry_attempts = retries;
         it.failure_destination = true;
@@ -161,6 +163,11 @@ fn failing_final(retries: Option<u32>) -> Rehearsal {
     put(&play, 1);
     play.run_for(seconds(10));
     put(&play, 1);
+    play
+}
+
+fn failing_final(retries: Option<u32>) -> Rehearsal {
+    let mut play = due_to_fail(retries);
     play.run_for(seconds(100));
     play
 }
@@ -187,6 +194,40 @@ fn esm_55_a_failing_final_invocation_is_discarded_once_and_the_shard_goes_on() {
     let payload: Value = serde_json::from_str(object["payload"].as_str().unwrap()).unwrap();
     assert_eq!(payload.as_object().unwrap().len(), 7, "all the fields of the event");
     assert_eq!(payload["state"], json!({ "a": 1 }));
+}
+
+#[test]
+fn esm_55_a_failing_final_invocation_is_reported_though_it_was_stopped_meanwhile() {
+    let mut play = due_to_fail(Some(0));
+    play.set_latency(seconds(5));
+    play.run_for(seconds(2));
+    play.disable();
+    play.run_for(seconds(60));
+    assert!(play.machine().is_quiet());
+    assert_eq!((play.trace(), play.failures().len()), (vec![vec![1], vec![]], 0), "it was stopped before the report");
+    play.enable();
+    play.run_for(seconds(60));
+    assert_eq!(play.failures().len(), 1);
+    assert_eq!(play.trace(), [vec![1], vec![], vec![], vec![2]]);
+}
+
+#[test]
+fn esm_55_a_failing_final_invocation_is_reported_whenever_the_process_dies() {
+    for step in 0..10 {
+        for seed in 0..32 {
+            let mut play = due_to_fail(Some(0)).shuffled(seed);
+            let begun = play.steps();
+            while play.steps() < begun + step {
+                if !play.step() {
+                    play.run_for(Duration::from_millis(1));
+                }
+            }
+            play.crash();
+            play.run_for(seconds(100));
+            assert!(!play.failures().is_empty(), "step {step}, seed {seed}");
+            assert_eq!(play.trace().last(), Some(&vec![2]), "step {step}, seed {seed}");
+        }
+    }
 }
 
 #[test]

@@ -71,8 +71,8 @@ struct LastAnswer {
 #[derive(Debug)]
 enum Busy {
     Invoking,
-    /// The destination is being told of these.
-    Reporting(Vec<Entry>),
+    /// The destination is being told of this.
+    Reporting(Piece),
 }
 
 #[derive(Debug)]
@@ -82,7 +82,8 @@ pub(super) struct Lane {
     queued_bytes: usize,
     /// Parts of one batch; the last is the next one.
     pieces: Vec<Piece>,
-    report: Option<(Box<FailureRecord>, Vec<Entry>)>,
+    /// What was given up on, and the destination is to be told of. Until it was, nothing of it is done with.
+    report: Option<(Box<FailureRecord>, Piece)>,
     busy: Option<Busy>,
     window_from: Option<Timestamp>,
     last_done: Option<Timestamp>,
@@ -172,8 +173,8 @@ impl Lane {
             self.form(around);
         }
         self.cut_expired(around);
-        if let Some((failure, entries)) = self.report.take() {
-            self.busy = Some(Busy::Reporting(entries));
+        if let Some((failure, piece)) = self.report.take() {
+            self.busy = Some(Busy::Reporting(piece));
             return Some(Act::Report(failure));
         }
         self.invoke(around)
@@ -197,7 +198,8 @@ impl Lane {
     /// Puts the last invocation of a window before everything else, where it is due (ESM-52 to 55).
     fn close_window(&mut self, around: &Around<'_>) {
         let Some(tumbling) = &self.tumbling else { return };
-        if tumbling.open().is_none() || self.pieces.last().is_some_and(|piece| piece.last.is_some()) {
+        let is_closing = self.pieces.last().is_some_and(|piece| piece.last.is_some());
+        if tumbling.open().is_none() || is_closing || self.report.is_some() {
             return;
         }
         let over = match self.queue.front() {
@@ -205,7 +207,7 @@ impl Lane {
             None => around.ended || self.is_idle_over(tumbling, around),
         };
         let early = tumbling.is_oversize();
-        if early || (over && self.pieces.is_empty() && self.report.is_none()) {
+        if early || (over && self.pieces.is_empty()) {
             self.pieces.push(Piece::closing(early));
         }
     }
@@ -355,16 +357,13 @@ impl Lane {
             return self.finish(&piece.entries, piece.last, around);
         }
         let failure = self.failure(&piece, condition, around);
-        if piece.last.is_some() {
-            self.end_window();
-        }
-        self.report = Some((Box::new(failure), piece.entries));
+        self.report = Some((Box::new(failure), piece));
     }
 
     /// Takes the destination's answer: either way the shard goes on (ESM-46).
     pub(super) fn reported(&mut self, refused: Option<String>, around: &mut Around<'_>) {
-        let Some(Busy::Reporting(entries)) = self.busy.take() else { return };
-        let records = entries.len() as u64;
+        let Some(Busy::Reporting(piece)) = self.busy.take() else { return };
+        let records = piece.entries.len() as u64;
         match &refused {
             None => around.metrics.delivered_on_failure += records,
             Some(_) => {
@@ -373,7 +372,7 @@ impl Lane {
             }
         }
         around.events.push(Event::Reported { shard: around.shard.clone(), refused });
-        self.finish(&entries, None, around);
+        self.finish(&piece.entries, piece.last, around);
     }
 
     fn finish(&mut self, entries: &[Entry], last: Option<Final>, around: &mut Around<'_>) {
