@@ -338,6 +338,45 @@ fn an_idle_shard_has_no_gap_when_its_last_record_is_trimmed() {
 }
 
 #[test]
+fn a_tip_with_something_undone_before_it_is_no_position_after_a_stop() {
+    let mut play = Rehearsal::new(with(|it| it.batch_size = 1));
+    play.set_function(raising(&[2]));
+    put(&play, 2);
+    play.run_for(seconds(23 * 3600 + 1800));
+    play.disable();
+    play.run_for(seconds(120));
+    play.stream().advance(seconds(3600));
+    play.set_function(raising(&[]));
+    play.enable();
+    put(&play, 1);
+    play.run_for(seconds(120));
+    assert!(has(&play, |event| matches!(event, Event::Gap { after: Some(_), .. })), "the second record was trimmed");
+    assert!(play.machine().failure().is_some());
+}
+
+#[test]
+fn an_idle_shard_has_no_gap_when_it_is_stopped_while_a_record_is_tried_again() {
+    for crash in [false, true] {
+        let mut play = Rehearsal::new(with(|it| it.poll_interval = seconds(10)));
+        play.set_function(raising(&[3]));
+        put(&play, 2);
+        play.run_for(seconds(30 * 3600));
+        put(&play, 1);
+        play.run_for(seconds(60));
+        play.disable();
+        play.run_for(seconds(120));
+        if crash {
+            play.crash();
+        }
+        play.set_function(raising(&[]));
+        play.enable();
+        play.run_for(seconds(60));
+        assert_eq!(play.trace().last(), Some(&vec![3]), "{crash}");
+        assert!(!has(&play, |event| matches!(event, Event::Gap { .. })), "{crash}");
+    }
+}
+
+#[test]
 fn a_shard_that_the_back_end_forgets_is_read_from_its_oldest_record_without_repeats() {
     let mut play = Rehearsal::new(settings());
     put(&play, 3);

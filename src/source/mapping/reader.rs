@@ -246,6 +246,8 @@ impl Reader {
         if let Some(last) = records.last() {
             self.read_to = Some(last.sequence().clone());
             self.from_horizon = false;
+            // It was the tip of an earlier position.
+            self.idle_at = None;
         }
         self.iterator = page.next;
         self.note_tip(now, got_some);

@@ -59,6 +59,8 @@ pub(super) struct Shard {
     /// Nothing is read before there is a checkpoint: the starting position has to be kept.
     held: bool,
     next_lane: usize,
+    /// When the reader last stood at the tip with nothing before it undone.
+    idle_at: Option<Timestamp>,
 }
 
 /// What makes a checkpoint differ from another.
@@ -103,7 +105,8 @@ impl Shard {
             Lane::new(number, settings.tumbling_window.map(|length| Tumbling::new(length, open)))
         };
         let lanes = (0..settings.parallelization_factor.max(1)).map(lane).collect();
-        Self { id, reader, lanes, progress, end: End::No, saved: None, held: false, next_lane: 0 }
+        let idle_at = reader.idle_at();
+        Self { id, reader, lanes, progress, end: End::No, saved: None, held: false, next_lane: 0, idle_at }
     }
 
     pub(super) fn id(&self) -> &ShardId {
@@ -211,9 +214,11 @@ impl Shard {
     /// Takes what the reader got; answers whether records are missing and the policy is to fail.
     fn take(&mut self, taken: Taken, world: &mut World<'_>) -> bool {
         world.events.extend(taken.events);
+        let before = self.progress.position().cloned();
         for record in taken.records {
             self.enter(record, world);
         }
+        self.note_idle(before.as_ref());
         match (taken.doubt, self.end) {
             (Some(doubt), End::No) => self.end = End::Doubtful(doubt),
             // It was closed, and is not there any more.
@@ -239,13 +244,26 @@ impl Shard {
     }
 
     pub(super) fn answered(&mut self, lane: usize, answer: &Answer, world: &mut World<'_>) {
+        let before = self.progress.position().cloned();
         let (lanes, mut around) = self.around(world);
         lanes[lane].answered(answer, &mut around);
+        self.note_idle(before.as_ref());
     }
 
     pub(super) fn reported(&mut self, lane: usize, refused: Option<String>, world: &mut World<'_>) {
+        let before = self.progress.position().cloned();
         let (lanes, mut around) = self.around(world);
         lanes[lane].reported(refused, &mut around);
+        self.note_idle(before.as_ref());
+    }
+
+    /// The tip is a position only if nothing before it is undone, and says nothing of a position that came later.
+    fn note_idle(&mut self, before: Option<&Sequence>) {
+        if self.progress.is_clear() {
+            self.idle_at = self.reader.idle_at();
+        } else if self.progress.position() != before {
+            self.idle_at = None;
+        }
     }
 
     /// The listing has the shard as open although the reader was told that it has ended.
@@ -277,7 +295,7 @@ impl Shard {
         self.lanes.iter_mut().for_each(Lane::release);
         if self.end != End::Confirmed || !self.progress.is_clear() {
             self.end = End::No;
-            let reader = Reader::new(self.id.clone(), self.position(), self.reader.idle_at());
+            let reader = Reader::new(self.id.clone(), self.position(), self.idle_at);
             self.reader = reader;
             self.progress = Progress::behind(self.progress.position().cloned());
         }
@@ -295,7 +313,7 @@ impl Shard {
             sequence: mark.sequence,
             finished: mark.finished,
             since: since.map(Timestamp::as_nanos),
-            idle_at: self.clear_idle_at().map(Timestamp::as_nanos),
+            idle_at: self.idle_at.map(Timestamp::as_nanos),
             window: mark.window,
             updated_at: now.as_nanos(),
         })
@@ -320,13 +338,8 @@ impl Shard {
             sequence: self.progress.position().cloned(),
             finished,
             window: self.lanes[0].window().cloned(),
-            idle_hour: self.clear_idle_at().map(Timestamp::as_nanos).map(hour),
+            idle_hour: self.idle_at.map(Timestamp::as_nanos).map(hour),
         }
-    }
-
-    /// The tip is a position only if nothing before it is undone.
-    fn clear_idle_at(&self) -> Option<Timestamp> {
-        self.reader.idle_at().filter(|_| self.progress.is_clear())
     }
 }
 
