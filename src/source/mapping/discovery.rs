@@ -115,8 +115,10 @@ impl Discovery {
             return None;
         }
         self.busy = true;
-        if let (Some(shard), None) = (self.ended.pop_front(), &self.round) {
-            return Some(Describe { from: None, children_of: Some(shard) });
+        // A listing that is open comes to its end first.
+        let ended = if self.round.is_none() { self.ended.pop_front() } else { None };
+        if ended.is_some() {
+            return Some(Describe { from: None, children_of: ended });
         }
         let round = self.round.get_or_insert_with(|| {
             self.begun += 1;
@@ -186,5 +188,25 @@ impl Discovery {
             self.round = None;
         }
         Found { gone, failed: Some((fault, wait)), ..Found::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_children_of_a_shard_that_ends_during_a_listing_are_asked_for_after_it() {
+        let now = Timestamp::from_nanos(0);
+        let mut discovery = Discovery::new(Duration::from_secs(60));
+        let first = discovery.ask(now).expect("the first page");
+        let page = ShardPage { next: Some("more".to_owned()), ..ShardPage::default() };
+        discovery.answer(now, &first, Ok(page));
+        let ended: ShardId = "ended".into();
+        discovery.shard_ended(&ended, now);
+        let second = discovery.ask(now).expect("the second page");
+        assert_eq!(second, Describe { from: Some("more".to_owned()), children_of: None });
+        discovery.answer(now, &second, Ok(ShardPage::default()));
+        assert_eq!(discovery.ask(now), Some(Describe { from: None, children_of: Some(ended) }));
     }
 }
