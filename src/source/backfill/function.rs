@@ -239,7 +239,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::router::Router;
+    use crate::{record::NewImage, router::Router};
 
     /// What a state of a state machine may hold, its input included.
     const STATE: usize = 256 * 1024;
@@ -264,7 +264,7 @@ mod tests {
         let client = Client::from_conf(Config::builder().behavior_version(BehaviorVersion::v2026_01_12()).build());
         let table = "t".repeat(255);
         let history = || TableHistory::described(&client, &*table, None).segments(MOST_SEGMENTS);
-        let backfill = Backfill::new(history(), Dispatcher::new(Router::new()), "backfill sweep");
+        let backfill = Backfill::new(history(), Dispatcher::new(Router::<NewImage>::new()), "backfill sweep");
         let places = history().places().unwrap();
         let cursors: Vec<_> = places.into_iter().map(|place| backfill.begin("j".repeat(80), place)).collect();
         assert_eq!(cursors.len(), MOST_SEGMENTS as usize);
