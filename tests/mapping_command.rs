@@ -110,6 +110,7 @@ fn what_is_not_known_is_a_variable_or_an_error() {
         ("FilterCriteria: {Filters: [{}]}", "error: Map: FilterCriteria has a filter without a pattern"),
         ("FilterCriteria: {Filters: none}", "error: Map: FilterCriteria has no list"),
         ("BisectBatchOnFunctionError: !Ref Open", "error: Map: BisectBatchOnFunctionError cannot be told"),
+        ("Enabled: perhaps", "error: Map: Enabled is neither true nor false"),
         ("Enabled: !Ref Open", "error: Map: Enabled cannot be told"),
         ("Fn::Transform: {Name: 'AWS::Include'}", "error: Map: only the deployment knows"),
         (

@@ -131,11 +131,18 @@ impl Call<'_> {
     }
 
     fn bisect(&self) -> Result<bool, BoxError> {
-        self.mapping.bisect.or(false).ok_or_else(|| self.unknown("BisectBatchOnFunctionError"))
+        self.switch("BisectBatchOnFunctionError", &self.mapping.bisect, false)
     }
 
     fn enabled(&self) -> Result<bool, BoxError> {
-        self.mapping.enabled.or(true).ok_or_else(|| self.unknown("Enabled"))
+        self.switch("Enabled", &self.mapping.enabled, true)
+    }
+
+    fn switch(&self, property: &str, setting: &Setting<bool>, default: bool) -> Result<bool, BoxError> {
+        match setting {
+            Setting::Unreadable(_) => Err(self.error(property, "is neither true nor false")),
+            setting => setting.or(default).ok_or_else(|| self.unknown(property)),
+        }
     }
 
     /// A pattern that is not known leaves all of the criteria to a variable.
