@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use anabranch::{
     source::{
-        mapping::{Checkpoints, FaultKind, MemoryCheckpoints, TrimPolicy},
+        mapping::{Checkpoint, Checkpoints, FaultKind, MemoryCheckpoints, TrimPolicy},
         reader::{ReaderError, ReaderState, StreamEvent, StreamReader},
     },
     testing::streams::{Call, Fault, Quirks, StreamSimulator},
@@ -108,6 +108,52 @@ async fn records_that_were_trimmed_are_an_error_or_a_gap() {
     let mut going_on = resumed(&stream, reader.state()).on_trimmed(TrimPolicy::Continue);
     let events = going_on.fetch().await.unwrap();
     assert_eq!((shape(&events), numbers(&events)), (vec!["gap".to_owned(), "record".to_owned()], vec![5]));
+}
+
+/// What a reader says that goes on with these checkpoints: its events, or that records were trimmed.
+async fn resumed_with(stream: &Arc<StreamSimulator>, checkpoints: &[Checkpoint], policy: TrimPolicy) -> Vec<String> {
+    let state = ReaderState::new(stream.arn()).with_checkpoints(checkpoints.to_vec());
+    match resumed(stream, &state).on_trimmed(policy).fetch().await {
+        Ok(events) => shape(&events),
+        Err(error) => vec![format!("{error:?}").chars().take_while(|it| it.is_alphabetic()).collect()],
+    }
+}
+
+#[tokio::test]
+async fn a_shard_whose_parent_was_never_seen_is_an_error_or_a_gap() {
+    let stream = stream();
+    let mut reader = reader(&stream);
+    reader.fetch().await.unwrap();
+    stream.roll(&stream.open_shards()[0]);
+    reader.fetch().await.unwrap();
+    let finished: Vec<_> = reader.state().checkpoints().iter().filter(|it| it.finished).cloned().collect();
+    assert_eq!(finished.len(), 1);
+    put(&stream, 1);
+    stream.roll(&stream.open_shards()[0]);
+    stream.advance(seconds(25 * 3600));
+    put(&stream, 1);
+    assert_eq!(resumed_with(&stream, &finished, TrimPolicy::Fail).await, ["Trimmed"]);
+    assert_eq!(resumed_with(&stream, &finished, TrimPolicy::Continue).await, ["1 new", "gap", "record"]);
+    assert_eq!(resumed_with(&stream, &[], TrimPolicy::Fail).await, ["1 new", "record"], "nobody wanted them");
+}
+
+#[tokio::test]
+async fn a_shard_that_is_gone_has_lost_nothing_if_its_tip_was_reached_since_it_ended() {
+    let stream = stream();
+    put(&stream, 1);
+    let hours = |count: i64| stream.now().as_nanos() - count * 3_600_000_000_000;
+    for (idle, failing, going_on) in [
+        (Some(1), vec!["1 new", "1 removed", "record"], vec!["1 new", "1 removed", "record"]),
+        (Some(24), vec!["Trimmed"], vec!["1 new", "gap", "1 removed", "record"]),
+        (None, vec!["Trimmed"], vec!["1 new", "gap", "1 removed", "record"]),
+    ] {
+        let text = serde_json::json!({
+            "shard": "shardId-gone", "sequence": "7", "idle_at": idle.map(hours), "updated_at": hours(1),
+        });
+        let gone: Checkpoint = serde_json::from_value(text).unwrap();
+        assert_eq!(resumed_with(&stream, std::slice::from_ref(&gone), TrimPolicy::Fail).await, failing, "{idle:?}");
+        assert_eq!(resumed_with(&stream, &[gone], TrimPolicy::Continue).await, going_on, "{idle:?}");
+    }
 }
 
 #[tokio::test]

@@ -322,6 +322,82 @@ fn a_trim_during_an_outage_fails_or_is_reported() {
     }
 }
 
+/// Runs under both policies: a gap fails every start until one continues, and is accepted from then on.
+fn loses(play: impl Fn(TrimPolicy) -> Rehearsal, handled: &[u64]) {
+    let gaps = |play: &Rehearsal| play.events().iter().filter(|it| matches!(it, Event::Gap { .. })).count();
+    let mut failing = play(TrimPolicy::Fail);
+    for start in 1..=3 {
+        failing.run_for(seconds(60));
+        let failure = failing.machine().failure();
+        assert!(matches!(failure, Some(MappingError::Trimmed { .. })), "start {start}: {failure:?}");
+        assert_eq!((failing.trace().concat(), gaps(&failing)), (vec![1, 2], start));
+        failing.crash();
+    }
+    let mut going_on = play(TrimPolicy::Continue);
+    going_on.run_for(seconds(60));
+    assert_eq!((going_on.machine().failure(), gaps(&going_on)), (None, 1));
+    assert_eq!(going_on.trace().concat(), handled);
+    going_on.set_trim_policy(TrimPolicy::Fail);
+    going_on.crash();
+    put(&going_on, 1);
+    going_on.run_for(seconds(60));
+    assert_eq!((going_on.machine().failure(), gaps(&going_on)), (None, 1), "it is accepted");
+    assert_eq!(going_on.trace().concat().len(), handled.len() + 1);
+}
+
+#[test]
+fn a_shard_that_is_gone_during_an_outage_fails_or_is_reported() {
+    let play = |policy| {
+        let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
+        put(&play, 2);
+        play.run_for(seconds(1));
+        put(&play, 1);
+        play.stream().roll(&open_shard(&play));
+        play.stream().advance(seconds(25 * 3600));
+        play.crash();
+        put(&play, 1);
+        play
+    };
+    loses(play, &[1, 2, 4]);
+}
+
+#[test]
+fn a_shard_that_is_gone_while_it_is_read_fails_or_is_reported() {
+    let play = |policy| {
+        let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
+        put(&play, 2);
+        play.run_for(seconds(1));
+        put(&play, 1);
+        play.stream().roll(&open_shard(&play));
+        play.stream().advance(seconds(25 * 3600));
+        put(&play, 1);
+        play
+    };
+    loses(play, &[1, 2, 4]);
+}
+
+#[test]
+fn a_shard_without_a_position_that_is_trimmed_during_an_outage_fails_or_is_reported() {
+    for crash in [true, false] {
+        let play = |policy| {
+            let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
+            put(&play, 2);
+            play.run_for(seconds(1));
+            play.stream().roll(&open_shard(&play));
+            play.run_for(seconds(5));
+            assert!(play.checkpoints().values().any(|checkpoint| checkpoint.finished), "the parent");
+            put(&play, 3);
+            play.stream().advance(seconds(25 * 3600));
+            if crash {
+                play.crash();
+            }
+            put(&play, 1);
+            play
+        };
+        loses(play, &[1, 2, 6]);
+    }
+}
+
 #[test]
 fn an_idle_shard_has_no_gap_when_its_last_record_is_trimmed() {
     let mut play = Rehearsal::new(with(|it| it.poll_interval = seconds(10)));

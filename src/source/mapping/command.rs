@@ -77,7 +77,10 @@ pub enum Reply {
 #[non_exhaustive]
 pub enum MappingError {
     /// Records were trimmed before they were read, and the policy is to fail.
-    #[error("records of shard {shard} of stream {stream} may have been trimmed before they were read")]
+    #[error(
+        "records of shard {shard} of stream {stream} may have been trimmed before they were read; once what they changed is \
+         mended, one run with the policy to continue accepts it"
+    )]
     Trimmed {
         /// The stream.
         stream: String,

@@ -27,7 +27,7 @@ pub enum Event {
         /// The shard.
         shard: ShardId,
     },
-    /// A shard that was not read to its end is not listed any more; what it still held is lost.
+    /// A shard that was not read to its end is not listed any more; if it may have held anything, a [`Gap`](Self::Gap) follows.
     ShardGone {
         /// The shard.
         shard: ShardId,
@@ -50,7 +50,7 @@ pub enum Event {
         /// What the service says.
         reason: String,
     },
-    /// Records behind this one may have been trimmed before they were read.
+    /// Records behind this one, or before the first one that is read, may have been trimmed before they were.
     Gap {
         /// The shard.
         shard: ShardId,
@@ -225,7 +225,7 @@ impl fmt::Display for Event {
             Self::ShardFound { parent: Some(parent), .. } => write!(f, "shard found, a child of {parent}"),
             Self::ShardStarted { position, .. } => write!(f, "reading from {position}"),
             Self::ShardFinished { .. } => f.write_str("shard finished"),
-            Self::ShardGone { .. } => f.write_str("shard gone; what it still held is lost"),
+            Self::ShardGone { .. } => f.write_str("shard gone before it was seen to end"),
             Self::ShardReopened { .. } => f.write_str("shard was said to have ended, but goes on"),
             Self::IteratorExpired { .. } => f.write_str("iterator expired; fetching another"),
             Self::PositionLost { reason, .. } => write!(f, "position lost ({reason}); reading from the oldest record"),

@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    Checkpoint, Event, Metrics, Settings, ShardId, ShardInfo, StartingPosition, StreamFault,
+    Checkpoint, Event, Metrics, Sequence, Settings, ShardId, ShardInfo, StartingPosition, StreamFault, TrimPolicy,
     command::{Command, MappingError, ProcessingResult, Reply},
     discovery::{Discovery, Found, Listing},
     ports::Position,
-    reader::{Doubt, backoff},
+    reader::{Doubt, backoff, is_safe},
     shard::{End, Shard, World},
     time,
 };
@@ -25,6 +25,9 @@ struct Waiting {
     parent: Option<ShardId>,
     /// The listing during which it was found: only its end tells whether an unknown parent is gone.
     listing: u64,
+    found: Timestamp,
+    /// It was there when the mapping began: what came before it was never wanted.
+    fresh: bool,
 }
 
 /// An event source mapping: one stream, one function.
@@ -303,7 +306,29 @@ impl Machine {
             self.discovery.shard_ended(id, now);
         }
         if gap {
-            self.failure = Some(MappingError::Trimmed { stream: self.stream.clone(), shard: id.clone() });
+            self.fail(id);
+        }
+    }
+
+    fn fail(&mut self, shard: &ShardId) {
+        let (stream, shard) = (self.stream.clone(), shard.clone());
+        self.failure.get_or_insert(MappingError::Trimmed { stream, shard });
+    }
+
+    /// Records of a shard that nobody can read any more may be lost.
+    fn missing(&mut self, shard: &ShardId, after: Option<Sequence>) {
+        self.events.push(Event::Gap { shard: shard.clone(), after });
+        if self.settings.trimmed == TrimPolicy::Fail {
+            self.fail(shard);
+        }
+    }
+
+    /// A shard that was not read to its end is not listed any more. It took no records for as long as they are kept, so
+    /// nothing is lost if its tip was reached since.
+    fn gone(&mut self, now: Timestamp, shard: &ShardId, (after, tip): (Option<Sequence>, Option<Timestamp>)) {
+        self.events.push(Event::ShardGone { shard: shard.clone() });
+        if !tip.is_some_and(|tip| is_safe(&self.settings, tip, now)) {
+            self.missing(shard, after);
         }
     }
 
@@ -367,9 +392,10 @@ impl Machine {
     fn found(&mut self, now: Timestamp, found: Found) {
         self.note_stream(found.gone, found.failed);
         for shard in found.shards {
-            self.note_shard(shard);
+            self.note_shard(now, shard);
         }
-        if let Some(parent) = found.parent {
+        // Of a shard that is not known any more only the listing tells whether it can be read to its end.
+        if let Some(parent) = found.parent.filter(|parent| !self.is_unknown(parent)) {
             self.close(now, &parent);
         }
         if let Some(listing) = found.listing {
@@ -389,12 +415,13 @@ impl Machine {
         self.stream_gone = gone;
     }
 
-    fn note_shard(&mut self, shard: ShardInfo) {
+    fn note_shard(&mut self, now: Timestamp, shard: ShardInfo) {
         let ShardInfo { id, parent, .. } = shard;
         let known = self.index.contains_key(&id) || self.finished.contains_key(&id) || self.waiting.contains_key(&id);
         if !known {
             self.events.push(Event::ShardFound { shard: id.clone(), parent: parent.clone() });
-            self.waiting.insert(id, Waiting { parent, listing: self.discovery.begun });
+            let waiting = Waiting { parent, listing: self.discovery.begun, found: now, fresh: self.fresh };
+            self.waiting.insert(id, waiting);
         }
     }
 
@@ -429,8 +456,11 @@ impl Machine {
         let ended = info.is_some_and(|info| info.ended) || listing.disabled || listing.has_children(id);
         match (info, doubt) {
             (None, Doubt::Unknown) => {
-                self.events.push(Event::ShardGone { shard: id.clone() });
-                self.confirm_end(id);
+                let reached = self.active[index].reached();
+                self.gone(now, id, reached);
+                if self.failure.is_none() {
+                    self.confirm_end(id);
+                }
             }
             (None, Doubt::NoIterator) => self.confirm_end(id),
             (Some(_), Doubt::NoIterator) if ended => self.close(now, id),
@@ -442,6 +472,10 @@ impl Machine {
                 }
             }
         }
+    }
+
+    fn is_unknown(&self, id: &ShardId) -> bool {
+        self.index.get(id).is_some_and(|index| self.active[*index].end == End::Doubtful(Doubt::Unknown))
     }
 
     fn close(&mut self, now: Timestamp, id: &ShardId) {
@@ -473,15 +507,23 @@ impl Machine {
         }
     }
 
-    /// Checkpoints of shards that are gone, and shards that were finished long ago, are forgotten.
+    /// Shards that are gone are finished, unless the policy is to fail; those that were finished long ago are forgotten.
     fn forget(&mut self, now: Timestamp, listing: &Listing) {
-        for id in self.kept.take().unwrap_or_default().into_values() {
-            match listing.shards.contains_key(&id.shard) {
-                true => drop(self.kept.get_or_insert_default().insert(id.shard.clone(), id)),
-                false => self.events.push(Event::ShardGone { shard: id.shard }),
+        let is_listed = |id: &ShardId, _: &mut Checkpoint| listing.shards.contains_key(id);
+        let gone: Vec<_> =
+            self.kept.iter_mut().flat_map(|kept| kept.extract_if(.., |id, it| !is_listed(id, it))).collect();
+        for (id, checkpoint) in gone {
+            self.gone(now, &id, (checkpoint.sequence.clone(), checkpoint.idle_at()));
+            if self.failure.is_none() {
+                self.finished.insert(id, now);
+                self.skipped.push(Checkpoint {
+                    finished: true,
+                    window: None,
+                    updated_at: now.as_nanos(),
+                    ..checkpoint
+                });
             }
         }
-        self.kept.get_or_insert_default();
         let is_fresh = |time: Timestamp| time::between(time, now) < MEMORY;
         self.finished.retain(|id, time| listing.shards.contains_key(id) || is_fresh(*time));
     }
@@ -490,14 +532,35 @@ impl Machine {
     fn start_waiting(&mut self) {
         let free: Vec<_> = self.waiting.iter().filter(|(_, it)| self.is_free(it)).map(|(id, _)| id.clone()).collect();
         for id in free {
-            self.waiting.remove(&id);
+            // What is begun is saved, and a gap before it forgotten.
+            if self.failure.is_some() {
+                return;
+            }
+            let Some(waiting) = self.waiting.remove(&id) else { continue };
             let kept = self.kept.as_mut().and_then(|kept| kept.remove(&id));
+            if kept.is_none() && self.is_orphan(&waiting) {
+                self.missing(&id, None);
+                if self.failure.is_some() {
+                    return;
+                }
+            }
             let shard = match kept {
                 Some(checkpoint) => Shard::from_checkpoint(checkpoint, &self.settings),
-                None => Shard::from_horizon(id, &self.settings),
+                None => Shard::from_horizon(id, &self.settings, self.unread_since(&waiting)),
             };
             self.begin(shard);
         }
+    }
+
+    /// Whether it came after a shard that was never seen.
+    fn is_orphan(&self, waiting: &Waiting) -> bool {
+        !waiting.fresh && waiting.parent.as_ref().is_some_and(|parent| !self.finished.contains_key(parent))
+    }
+
+    /// A time before which it had no records that were wanted, as far as is known.
+    fn unread_since(&self, waiting: &Waiting) -> Timestamp {
+        let ended = waiting.parent.as_ref().and_then(|parent| self.finished.get(parent));
+        ended.map_or(waiting.found, |ended| waiting.found.min(*ended))
     }
 
     fn is_free(&self, waiting: &Waiting) -> bool {

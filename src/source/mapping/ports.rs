@@ -255,7 +255,8 @@ pub struct Checkpoint {
     /// Where there is no sequence number yet: records created before this time are not wanted. Nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// When the reader last stood at the shard's tip with nothing before it undone. Nanoseconds since 1970.
+    /// When the reader last stood at the shard's tip with nothing before it undone; where there is no sequence number yet, when the
+    /// shard was found if that is all there is to tell. Nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_at: Option<i64>,
     /// The tumbling window that is open at this position.
@@ -269,6 +270,13 @@ impl Checkpoint {
     /// How far it is. Nothing comes behind the end of a shard.
     pub(super) fn rank(&self) -> (bool, Option<&Sequence>) {
         (self.finished, self.sequence.as_ref())
+    }
+
+    /// When nothing before the position was undone. Without a position, that is as long ago as is known.
+    pub(super) fn idle_at(&self) -> Option<Timestamp> {
+        let begun = || self.since.unwrap_or(self.updated_at);
+        let idle_at = self.idle_at.or_else(|| self.sequence.is_none().then(begun));
+        idle_at.map(Timestamp::from_nanos)
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) struct Reader {
     /// The known position is of no use: read from the oldest record, and skip what was read already.
     from_horizon: bool,
     empty_pages: u32,
+    /// When it last stood at the tip; before it has read anything, when the shard was found.
     idle_at: Option<Timestamp>,
     /// The listing says that no record will be added.
     closed: bool,
@@ -96,7 +97,7 @@ impl Reader {
 
     /// Begins behind the newest record. If the iterator is lost before anything was read, "since then" is the position.
     pub(super) fn latest(shard: ShardId, now: Timestamp) -> Self {
-        Self { since: Some(now), ..Self::new(shard, Position::Latest, None) }
+        Self { since: Some(now), ..Self::new(shard, Position::Latest, Some(now)) }
     }
 
     pub(super) fn since(&self) -> Option<Timestamp> {
@@ -105,6 +106,10 @@ impl Reader {
 
     pub(super) fn idle_at(&self) -> Option<Timestamp> {
         self.idle_at
+    }
+
+    pub(super) fn read_to(&self) -> Option<&Sequence> {
+        self.read_to.as_ref()
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -175,7 +180,7 @@ impl Reader {
                 }
                 self.iterator = Some(iterator);
                 self.failures = 0;
-                Taken::default()
+                self.look_back(now, settings)
             }
             Err(fault) => self.no_iterator(now, settings, fault),
         }
@@ -198,10 +203,24 @@ impl Reader {
     /// The position is beyond the trim horizon, and what came behind it may be, too.
     fn trimmed(&mut self, now: Timestamp, settings: &Settings) -> Taken {
         self.from_horizon = true;
-        let safe = settings.retention.saturating_sub(SAFETY);
-        if self.idle_at.is_some_and(|tip| time::between(tip, now) < safe) {
+        if self.idle_at.is_some_and(|tip| is_safe(settings, tip, now)) {
             return Taken::default();
         }
+        self.missing(settings)
+    }
+
+    /// Behind no record, the oldest one is where reading begins, and only the time tells whether there were older ones.
+    fn look_back(&mut self, now: Timestamp, settings: &Settings) -> Taken {
+        if self.read_to.is_some() || self.idle_at.is_none_or(|tip| is_safe(settings, tip, now)) {
+            return Taken::default();
+        }
+        if settings.trimmed == TrimPolicy::Continue {
+            self.idle_at = Some(now);
+        }
+        self.missing(settings)
+    }
+
+    fn missing(&self, settings: &Settings) -> Taken {
         let gap = Event::Gap { shard: self.shard.clone(), after: self.read_to.clone() };
         Taken { events: vec![gap], gap: settings.trimmed == TrimPolicy::Fail, ..Taken::default() }
     }
@@ -299,6 +318,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whether nothing can have been trimmed that came behind the tip at this time.
+pub(super) fn is_safe(settings: &Settings, tip: Timestamp, now: Timestamp) -> bool {
+    time::between(tip, now) < settings.retention.saturating_sub(SAFETY)
 }
 
 /// The wait after so many failures in a row.

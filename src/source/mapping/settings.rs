@@ -102,8 +102,8 @@ pub enum StartingPosition {
 /// What to do if records were trimmed before they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TrimPolicy {
-    /// Stop: somebody has to decide how the gap is mended.
+    /// Stop, now and at every later start: somebody has to decide how the gap is mended, and accept it by a run that continues.
     Fail,
-    /// Report the gap and go on at the oldest record.
+    /// Report the gap and go on at the oldest record. From then on it is accepted.
     Continue,
 }

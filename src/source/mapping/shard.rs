@@ -59,7 +59,7 @@ pub(super) struct Shard {
     /// Nothing is read before there is a checkpoint: the starting position has to be kept.
     held: bool,
     next_lane: usize,
-    /// When the reader last stood at the tip with nothing before it undone.
+    /// When the reader last stood at the tip with nothing before it undone; without a position, when the shard was found.
     idle_at: Option<Timestamp>,
 }
 
@@ -75,8 +75,8 @@ struct Mark {
 
 impl Shard {
     /// A shard that is read from its oldest record.
-    pub(super) fn from_horizon(id: ShardId, settings: &Settings) -> Self {
-        let reader = Reader::new(id.clone(), Position::TrimHorizon, None);
+    pub(super) fn from_horizon(id: ShardId, settings: &Settings, found: Timestamp) -> Self {
+        let reader = Reader::new(id.clone(), Position::TrimHorizon, Some(found));
         Self::new(id, reader, Progress::default(), settings, None)
     }
 
@@ -88,13 +88,14 @@ impl Shard {
 
     /// A shard that goes on where it was left.
     pub(super) fn from_checkpoint(checkpoint: Checkpoint, settings: &Settings) -> Self {
-        let Checkpoint { shard, sequence, since, idle_at, window, .. } = checkpoint;
+        let idle_at = checkpoint.idle_at();
+        let Checkpoint { shard, sequence, since, window, .. } = checkpoint;
         let position = match (&sequence, since) {
             (Some(sequence), _) => Position::After(sequence.clone()),
             (None, Some(since)) => Position::Since(Timestamp::from_nanos(since)),
             (None, None) => Position::TrimHorizon,
         };
-        let reader = Reader::new(shard.clone(), position, idle_at.map(Timestamp::from_nanos));
+        let reader = Reader::new(shard.clone(), position, idle_at);
         let shard = Self::new(shard, reader, Progress::behind(sequence), settings, window);
         Self { saved: Some(shard.mark(false)), ..shard }
     }
@@ -119,6 +120,11 @@ impl Shard {
             (None, Some(since)) => Position::Since(since),
             (None, None) => Position::TrimHorizon,
         }
+    }
+
+    /// The last record that was read, and when the reader last stood at the tip.
+    pub(super) fn reached(&self) -> (Option<Sequence>, Option<Timestamp>) {
+        (self.reader.read_to().cloned(), self.reader.idle_at())
     }
 
     /// Calls that were not answered.
@@ -304,7 +310,7 @@ impl Shard {
     /// The checkpoint to save, if it is another than the last one.
     pub(super) fn unsaved(&self, now: Timestamp) -> Option<Checkpoint> {
         let mark = self.mark(self.is_finished());
-        if self.saved.as_ref() == Some(&mark) || (self.saved.is_none() && self.is_untouched(&mark)) {
+        if self.saved.as_ref() == Some(&mark) {
             return None;
         }
         let since = self.reader.since().filter(|_| mark.sequence.is_none());
@@ -317,10 +323,6 @@ impl Shard {
             window: mark.window,
             updated_at: now.as_nanos(),
         })
-    }
-
-    fn is_untouched(&self, mark: &Mark) -> bool {
-        !self.held && !mark.finished && mark.sequence.is_none()
     }
 
     pub(super) fn saved(&mut self, checkpoint: Checkpoint) {

@@ -247,17 +247,7 @@ impl StreamReader {
                     StreamEvent::added(&mut self.gathered, shard);
                 }
                 Event::Gap { shard, after } => self.gathered.push(StreamEvent::Gap { shard, after }),
-                Event::ShardGone { shard } => {
-                    let after = self.ahead.position(&shard);
-                    self.gathered.push(StreamEvent::Gap { shard: shard.clone(), after });
-                    self.trouble.settle(&shard);
-                    let is_read = self.machine.positions().any(|(read, _)| *read == shard);
-                    // One that is read is finished next; one that was waited for is not.
-                    if !is_read && self.ahead.forget(&shard) {
-                        StreamEvent::removed(&mut self.gathered, shard);
-                    }
-                }
-                Event::ShardFinished { shard } => self.trouble.settle(&shard),
+                Event::ShardGone { shard } | Event::ShardFinished { shard } => self.trouble.settle(&shard),
                 Event::StreamEnded => self.gathered.push(StreamEvent::Ended),
                 _ => {}
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     record::Timestamp,
-    source::mapping::{Checkpoint, Sequence, ShardId, time},
+    source::mapping::{Checkpoint, ShardId, time},
 };
 
 /// Finished shards are remembered for so long: that they are read, and their children may be.
@@ -52,10 +52,6 @@ impl ReaderState {
         self.of(shard).is_some()
     }
 
-    pub(super) fn position(&self, shard: &ShardId) -> Option<Sequence> {
-        self.of(shard)?.sequence.clone()
-    }
-
     /// Puts checkpoints in the place of earlier ones; answers with the shards that are finished by that.
     pub(super) fn keep(&mut self, checkpoints: &[Checkpoint]) -> Vec<ShardId> {
         for checkpoint in checkpoints {
@@ -65,13 +61,6 @@ impl ReaderState {
             }
         }
         checkpoints.iter().filter(|checkpoint| checkpoint.finished).map(|checkpoint| checkpoint.shard.clone()).collect()
-    }
-
-    /// Forgets a shard that is gone; answers whether it was known.
-    pub(super) fn forget(&mut self, shard: &ShardId) -> bool {
-        let before = self.checkpoints.len();
-        self.checkpoints.retain(|checkpoint| checkpoint.shard != *shard);
-        self.checkpoints.len() < before
     }
 
     /// Forgets shards that were finished so long ago that nothing of them is listed any more.

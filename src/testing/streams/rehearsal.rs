@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::StreamSimulator;
 use crate::{
     record::Timestamp,
-    source::mapping::{Answer, Checkpoint, Command, Event, FailureRecord, Machine, Reply, Settings, ShardId, Streams},
+    source::mapping::{
+        Answer, Checkpoint, Command, Event, FailureRecord, Machine, Reply, Settings, ShardId, Streams, TrimPolicy,
+    },
 };
 
 /// Turns without time passing: more than these are an endless loop.
@@ -99,6 +101,11 @@ impl Rehearsal {
     /// Answers invocations with this function.
     pub fn set_function(&mut self, function: impl FnMut(&Invocation) -> Answer + Send + 'static) {
         self.function = Box::new(function);
+    }
+
+    /// What to do about records that were trimmed, from the next [`crash`](Self::crash) on.
+    pub fn set_trim_policy(&mut self, policy: TrimPolicy) {
+        self.settings.trimmed = policy;
     }
 
     /// How long an invocation takes: no time unless set.
