@@ -49,6 +49,8 @@ async fn windows_are_ordered_and_needless_ones_left_out() {
     let bridge = Bridge::new(windows, at(12), at(38)).unwrap();
     assert_eq!(ids(&bridge), ["10-20", "18-30", "30-40"]);
     assert_eq!(bridge.until(), at(40));
+    let nested = [window(12, 14).await, window(20, 30).await, window(10, 20).await, window(10, 15).await];
+    assert_eq!(ids(&Bridge::new(nested, at(10), at(30)).unwrap()), ["10-20", "20-30"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Consecutive exports, one after another: a way across the time for which the stream has no records any more.
 
+use std::cmp::Reverse;
+
 use super::{Batches, Export, ExportError, Kind};
 use crate::record::Timestamp;
 
@@ -15,7 +17,7 @@ impl Bridge {
     /// Orders incremental exports by time, and checks that every change from `since` until `until` is in one of them.
     ///
     /// `since` is a time at which the targets were up to date at the latest, `until` one from which on the stream is read:
-    /// at most 24 hours ago. Exports that end before `since` are left out.
+    /// at most 24 hours ago. Exports that end before `since` are left out, and those within the window of another.
     ///
     /// # Errors
     /// No exports, exports of several tables, full ones, and a gap, which is named.
@@ -29,8 +31,8 @@ impl Bridge {
         if let Some(full) = exports.iter().find(|export| is_full(export)) {
             return Err(ExportError::Full { export: full.arn().to_owned() });
         }
-        exports.sort_by_key(|export| (export.kind().until(), export.kind().from()));
         exports.retain(|export| export.kind().until() > since);
+        without_nested(&mut exports);
         let mut covered = since;
         for kind in exports.iter().map(Export::kind) {
             if kind.from() > covered {
@@ -99,6 +101,18 @@ impl Bridge {
     pub fn batches<K: Into<String>>(&self, keys: impl IntoIterator<Item = K>) -> Batches {
         Batches::new(self.exports.clone(), keys.into_iter().map(Into::into).collect())
     }
+}
+
+/// In the order of their beginnings, and so of their ends. What lies within a longer one is left out: an item that came there and went
+/// before the longer one ended is in the shorter one only, and would stay.
+fn without_nested(exports: &mut Vec<Export>) {
+    exports.sort_by_key(|export| (export.kind().from(), Reverse(export.kind().until())));
+    let mut reached = None;
+    exports.retain(|export| {
+        let is_further = reached < Some(export.kind().until());
+        reached = reached.max(Some(export.kind().until()));
+        is_further
+    });
 }
 
 fn is_full(export: &Export) -> bool {
