@@ -81,6 +81,22 @@ impl History for Numbers {
     }
 }
 
+/// The same, of which only the first pages can be read.
+#[derive(Debug)]
+struct Broken {
+    numbers: Numbers,
+    good: u32,
+}
+
+impl History for Broken {
+    type Place = Place;
+
+    fn open(&self, place: &Place, deadline: Deadline) -> BoxStream<'_, Result<Portion<Place>, BoxError>> {
+        let pages = self.numbers.open(place, deadline).zip(stream::iter(place.page..));
+        pages.map(|(portion, page)| if page < self.good { portion } else { Err("no more".into()) }).boxed()
+    }
+}
+
 /// What a handler does with a row when it comes for the first time, the second and so on; it applies it after that.
 type Plan = BTreeMap<u32, Vec<Act>>;
 
@@ -306,4 +322,20 @@ fn a_slice_too_short_for_one_portion_says_so() {
     let start = backfill.begin("job", Place { segment: 0, page: 0 });
     let error = paused(backfill.run_slice(start, Deadline::after(Duration::from_millis(100)))).expect_err("no time");
     assert!(matches!(error, BackfillError::NoTime), "{error:?}");
+}
+
+#[test]
+fn what_was_finished_before_the_source_failed_is_not_repeated() {
+    paused(async {
+        let numbers = Numbers { segments: 1, pages: 5, rows: 3, page_time: Duration::ZERO };
+        let begin = numbers.places().next().expect("a segment");
+        let (seen, letters) = (Seen::default(), Arc::default());
+        let dispatcher = dispatcher(Plan::new(), Duration::ZERO, &seen, &letters);
+        let backfill = Backfill::new(Broken { numbers, good: 2 }, dispatcher, "broken");
+        let slice = backfill.run_slice(backfill.begin("job", begin), Deadline::after(Duration::from_secs(60))).await;
+        let Ok(Slice::Continue { cursor }) = slice else { panic!("{slice:?}") };
+        assert_eq!((cursor.place.page, cursor.counts.applied), (2, 6));
+        let failed = backfill.run_slice(cursor, Deadline::after(Duration::from_secs(60))).await;
+        assert!(matches!(failed, Err(BackfillError::History { .. })), "{failed:?}");
+    });
 }

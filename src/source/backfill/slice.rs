@@ -177,7 +177,11 @@ impl<H: History> Backfill<H> {
             pace.ready().await;
             let begin = Instant::now();
             let Some(portion) = deadline.before(portions.next()).await.flatten() else { break };
-            let portion = portion.map_err(|source| BackfillError::History { source })?;
+            let portion = match portion {
+                Ok(portion) => portion,
+                Err(source) if finished == 0 => return Err(BackfillError::History { source }),
+                Err(_) => break,
+            };
             pace.charge(&portion);
             match self.handle(&cursor.job, &portion, deadline).await? {
                 Handled::All(counts) => cursor.counts += &counts,
