@@ -6,9 +6,13 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
-use anabranch::testing::embedded::{Embedded, PET_TRACKER};
+use anabranch::testing::{
+    embedded::{Embedded, PET_TRACKER},
+    proxy::{Fault, FaultProxy},
+};
 use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
@@ -193,6 +197,22 @@ async fn pages_are_taken_one_after_the_other() {
     assert_eq!(seen, everything());
     good(&embedded, folder.path(), &["scan", PET_TRACKER, "--take", "1"]).await;
     assert!(!folder.path().join(".anabranch").exists(), "a look at an item leaves no file");
+    embedded.stop().await.expect("it stops");
+}
+
+/// As over a line of a megabit a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_takes_its_time_is_waited_for() {
+    let (embedded, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
+    let proxy = FaultProxy::start(embedded.endpoint()).await.expect("a proxy");
+    let mut slow = Some(Fault::Slow(Duration::from_secs(6)));
+    proxy.set_faults(move |asked| match asked.operation {
+        "Scan" => slow.take().unwrap_or(Fault::None),
+        _ => Fault::None,
+    });
+    let scan = ["scan", PET_TRACKER, "--take", "3", "--endpoint", proxy.endpoint()];
+    assert_eq!(lines(&good(&embedded, folder.path(), &scan).await.stdout).len(), 3);
+    assert_eq!(proxy.count("Scan"), 1, "it is paid for once");
     embedded.stop().await.expect("it stops");
 }
 

@@ -1,12 +1,22 @@
 //! Which DynamoDB a command talks to.
 
+use std::time::Duration;
+
 use anabranch::aws;
 use aws_config::Region;
-use aws_sdk_dynamodb::{Client, config::Credentials};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{Credentials, timeout::TimeoutConfig},
+};
 
 /// What the embedded DynamoDB takes for credentials and a region: anything.
 const EMBEDDED: &str = "embedded";
 const LOCAL: &str = "local";
+
+/// A page of 1 MB comes over a slow line, too, which a function does not have. A table beyond it is still asked again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
 
 #[derive(clap::Args)]
 pub(crate) struct Connection {
@@ -30,7 +40,12 @@ impl Connection {
             }
             None => aws::load_as(region, None).await,
         };
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&config);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&config).timeout_config(timeouts);
         if let Some(endpoint) = &self.endpoint {
             config = config.endpoint_url(endpoint);
         }
