@@ -13,6 +13,8 @@ const EVERY_ROUTE: u64 = u64::MAX;
 /// Unreadable records that are buried together: as many as a queue takes in one request.
 const LETTERS: usize = 10;
 
+type Parts = Vec<(u8, Box<Said>)>;
+
 /// What is known of one record of the window.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -28,8 +30,8 @@ pub(super) struct Slot {
     pub(super) blamed: Option<u8>,
     /// A route that took the record and gave no verdict.
     pub(super) unanswered: Option<u8>,
-    /// What a part of an open route's handler has said already, by route.
-    said: Vec<(u8, Box<Said>)>,
+    /// What a part of an open route's handler has said already, by route. Hardly any record has this, and each is moved and dropped.
+    said: Option<Box<Parts>>,
 }
 
 /// The entries of one route, and the lanes that it must not go on with.
@@ -177,15 +179,23 @@ impl Window {
     }
 }
 
+/// Tells the record that was listed last what was said of it already.
+#[cold]
+fn remind(lots: &mut [Lot], parts: Parts) {
+    for (route, said) in parts {
+        if let Some(entry) = lots[usize::from(route)].entries.last_mut() {
+            entry.said = Some(said);
+        }
+    }
+}
+
 /// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
 fn list(lots: &mut [Lot], index: usize, slot: &mut Slot) {
     for (route, facet) in slot.open.facets() {
         lots[route].entries.push(Entry::new(index, slot.lane, facet));
     }
-    for (route, said) in slot.said.drain(..) {
-        if let Some(entry) = lots[usize::from(route)].entries.last_mut() {
-            entry.said = Some(said);
-        }
+    if let Some(parts) = slot.said.take() {
+        remind(lots, *parts);
     }
     if slot.rejected_by == 0 {
         return;
@@ -199,7 +209,7 @@ fn list(lots: &mut [Lot], index: usize, slot: &mut Slot) {
 
 impl Slot {
     fn open(lane: u64, open: Routing) -> Self {
-        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None, said: Vec::new() }
+        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None, said: None }
     }
 
     fn ignored() -> Self {
@@ -220,7 +230,9 @@ impl Slot {
 
     /// Keeps what a part of a route's handler said of the record until the route comes to it again.
     pub(super) fn keep(&mut self, route: u8, said: Option<Box<Said>>) {
-        self.said.extend(said.map(|said| (route, said)));
+        if let Some(said) = said {
+            self.said.get_or_insert_default().push((route, said));
+        }
     }
 
     /// Takes over what a route made of the record.
