@@ -9,6 +9,7 @@ use std::{
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{Client, config::Credentials, types::AttributeValue};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The program at work; killed when a test fails.
 struct Dev {
@@ -102,6 +103,8 @@ async fn without_a_template_pet_tracker_is_replicated() {
     dev.stop();
 }
 
+/// A template whose function copies the changes of `Pets` that its filter lets through; in place of `BATCH_SIZE` and `PREFIX`
+/// stands what a test wants there.
 const TEMPLATE: &str = r#"
 Transform: AWS::Serverless-2016-10-31
 Resources:
@@ -112,12 +115,7 @@ Resources:
       AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
       KeySchema: [{AttributeName: id, KeyType: HASH}]
       StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
-  Copy:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      TableName: Copy
-      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
-      KeySchema: [{AttributeName: id, KeyType: HASH}]
+  Copy: {Type: AWS::Serverless::SimpleTable, Properties: {TableName: Copy}}
   Replicate:
     Type: AWS::Serverless::Function
     Properties:
@@ -128,19 +126,45 @@ Resources:
           Properties:
             Stream: !GetAtt Pets.StreamArn
             StartingPosition: TRIM_HORIZON
-            BatchSize: 5
+            BatchSize: BATCH_SIZE
             FunctionResponseTypes: [ReportBatchItemFailures]
             FilterCriteria:
-              Filters:
-                - Pattern: '{"dynamodb": {"Keys": {"id": {"S": [{"prefix": "id-1"}]}}}}'
+              Filters: [{Pattern: !Sub '{"dynamodb": {"Keys": {"id": {"S": [{"prefix": "PREFIX"}]}}}}'}]
 "#;
+
+/// What is left out without `Extra`; and parameters, of which those without default have to be said.
+const CONDITIONS: &str = r#"
+  Unused: {Type: AWS::Serverless::SimpleTable, Condition: Extra}
+  More:
+    Type: AWS::Serverless::Function
+    Condition: Extra
+    Properties:
+      Events:
+        Pets: {Type: DynamoDB, Properties: {Stream: !GetAtt Pets.StreamArn, StartingPosition: TRIM_HORIZON}}
+Parameters: {Kind: {Type: String}, Size: {Type: Number}, Extra: {Type: String, Default: 'no'}}
+Conditions: {Extra: !Equals [!Ref Extra, 'yes']}
+"#;
+
+fn plain() -> String {
+    TEMPLATE.replace("BATCH_SIZE", "5").replace("!Sub ", "").replace("PREFIX", "id-1")
+}
+
+fn with_conditions() -> String {
+    TEMPLATE.replace("BATCH_SIZE", "!Ref Size").replace("PREFIX", "${Kind}") + CONDITIONS
+}
+
+/// The path of the template, and its folder, which lasts as long as it is kept.
+fn written(template: &str) -> (TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("template.yaml");
+    std::fs::write(&path, template).expect("a template");
+    let path = path.to_str().expect("a path").to_owned();
+    (folder, path)
+}
 
 #[tokio::test]
 async fn a_template_is_run_with_its_filters() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("template.yaml");
-    std::fs::write(&path, TEMPLATE).expect("a template");
-    let path = path.to_str().expect("a path").to_owned();
+    let (_folder, path) = written(&plain());
     let mut dev = Dev::start(&["--template", &path, "--function", "Replicate=in-process"]);
     let client = client(&dev.endpoint());
     put(&client, "Pets", &["id"], 20).await;
@@ -149,49 +173,10 @@ async fn a_template_is_run_with_its_filters() {
     dev.stop();
 }
 
-/// Its parameters without default have to be said, or it is not known what is meant.
-const CONDITIONS: &str = r#"
-Transform: AWS::Serverless-2016-10-31
-Parameters: {Kind: {Type: String}, Size: {Type: Number}, Extra: {Type: String, Default: 'no'}}
-Conditions: {Extra: !Equals [!Ref Extra, 'yes']}
-Resources:
-  Pets:
-    Type: AWS::DynamoDB::Table
-    Properties:
-      TableName: Pets
-      AttributeDefinitions: [{AttributeName: id, AttributeType: S}]
-      KeySchema: [{AttributeName: id, KeyType: HASH}]
-      StreamSpecification: {StreamViewType: NEW_AND_OLD_IMAGES}
-  Copy: {Type: AWS::Serverless::SimpleTable, Properties: {TableName: Copy}}
-  Unused: {Type: AWS::Serverless::SimpleTable, Condition: Extra}
-  Replicate:
-    Type: AWS::Serverless::Function
-    Properties:
-      Environment: {Variables: {TARGET_TABLE: Copy}}
-      Events:
-        Pets:
-          Type: DynamoDB
-          Properties:
-            Stream: !GetAtt Pets.StreamArn
-            StartingPosition: TRIM_HORIZON
-            BatchSize: !Ref Size
-            FilterCriteria:
-              Filters: [{Pattern: !Sub '{"dynamodb": {"Keys": {"id": {"S": [{"prefix": "${Kind}"}]}}}}'}]
-  More:
-    Type: AWS::Serverless::Function
-    Condition: Extra
-    Properties:
-      Events:
-        Pets: {Type: DynamoDB, Properties: {Stream: !GetAtt Pets.StreamArn, StartingPosition: TRIM_HORIZON}}
-"#;
-
 #[tokio::test]
 async fn parameters_decide_what_is_run() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("template.yaml");
-    std::fs::write(&path, CONDITIONS).expect("a template");
-    let path = path.to_str().expect("a path");
-    let arguments = ["--template", path, "--function", "Replicate=in-process", "--parameter", "Kind=id-1"];
+    let (_folder, path) = written(&with_conditions());
+    let arguments = ["--template", &path, "--function", "Replicate=in-process", "--parameter", "Kind=id-1"];
     let mut dev = Dev::start(&arguments);
     for note in ["table Unused is left out", "ReplicatePets: BatchSize is not known", "MorePets is left out"] {
         dev.until(|line| line["text"].as_str()?.contains(note).then_some(()));
@@ -207,11 +192,9 @@ async fn parameters_decide_what_is_run() {
 
 #[test]
 fn a_filter_that_is_not_known_is_no_filter_to_run_without() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("template.yaml");
-    std::fs::write(&path, CONDITIONS).expect("a template");
+    let (_folder, path) = written(&with_conditions());
     let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
-    command.args(["dev", "--port", "0", "--function", "Replicate=in-process", "--template"]).arg(&path);
+    command.args(["dev", "--port", "0", "--function", "Replicate=in-process", "--template", &path]);
     let output = command.output().expect("the program ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("ReplicatePets: the pattern at"), "{said}");

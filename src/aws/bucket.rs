@@ -77,32 +77,13 @@ impl CredentialProvider for Credentials {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    use aws_credential_types::{
-        Credentials as Found,
-        provider::{ProvideCredentials, SharedCredentialsProvider, future},
-    };
+    use aws_credential_types::provider::SharedCredentialsProvider;
 
     use super::*;
+    use crate::aws::double::Numbered;
 
-    /// Hands out numbered credentials that expire after so many seconds.
-    #[derive(Debug)]
-    struct Numbered(AtomicU64, u64);
-
-    impl ProvideCredentials for Numbered {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            let number = self.0.fetch_add(1, Ordering::Relaxed).to_string();
-            let expires = SystemTime::now() + Duration::from_secs(self.1);
-            future::ProvideCredentials::ready(Ok(Found::new(number, "secret", None, Some(expires), "test")))
-        }
-    }
-
-    async fn asked_twice(seconds: u64) -> [String; 2] {
-        let provider = SharedCredentialsProvider::new(Numbered(AtomicU64::new(0), seconds));
+    async fn asked_twice(expiry: fn(u64) -> Option<SystemTime>) -> [String; 2] {
+        let provider = SharedCredentialsProvider::new(Numbered::new(expiry));
         let credentials = Credentials(KeptCredentials::new(provider));
         let mut asked = Vec::new();
         for _ in 0..2 {
@@ -113,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn credentials_are_kept_until_they_are_about_to_expire() {
-        assert_eq!(asked_twice(3_600).await, ["0", "0"]);
-        assert_eq!(asked_twice(200).await, ["0", "1"]);
+        assert_eq!(asked_twice(|_| Some(SystemTime::now() + Duration::from_secs(3_600))).await, ["1", "1"]);
+        assert_eq!(asked_twice(|_| Some(SystemTime::now() + Duration::from_secs(200))).await, ["1", "2"]);
     }
 }

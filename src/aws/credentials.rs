@@ -42,32 +42,13 @@ impl KeptCredentials {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicU64, Ordering},
-        time::UNIX_EPOCH,
-    };
-
-    use aws_credential_types::provider::future;
+    use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::aws::double::Numbered;
 
-    /// Hands out numbered credentials, each of which expires an hour after the one before; or never.
-    #[derive(Debug)]
-    struct Counting(AtomicU64, bool);
-
-    impl ProvideCredentials for Counting {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            let count = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-            let expiry = self.1.then(|| UNIX_EPOCH + Duration::from_secs(3600 * count));
-            future::ProvideCredentials::ready(Ok(Credentials::new(count.to_string(), "secret", None, expiry, "test")))
-        }
-    }
-
-    async fn asked_at(expire: bool, times: impl IntoIterator<Item = (u64, &'static str)>) {
-        let credentials = KeptCredentials::new(SharedCredentialsProvider::new(Counting(0.into(), expire)));
+    async fn asked_at(expiry: fn(u64) -> Option<SystemTime>, times: impl IntoIterator<Item = (u64, &'static str)>) {
+        let credentials = KeptCredentials::new(SharedCredentialsProvider::new(Numbered::new(expiry)));
         for (seconds, count) in times {
             let found = credentials.get(UNIX_EPOCH + Duration::from_secs(seconds)).await.unwrap();
             assert_eq!(found.access_key_id(), count, "after {seconds} s");
@@ -76,11 +57,12 @@ mod tests {
 
     #[tokio::test]
     async fn credentials_are_kept_until_shortly_before_they_expire() {
-        asked_at(true, [(0, "1"), (3299, "1"), (3300, "2"), (6000, "2")]).await;
+        let hourly = |number| Some(UNIX_EPOCH + Duration::from_secs(3600 * number));
+        asked_at(hourly, [(0, "1"), (3299, "1"), (3300, "2"), (6000, "2")]).await;
     }
 
     #[tokio::test]
     async fn credentials_that_do_not_expire_are_asked_for_again_all_the_same() {
-        asked_at(false, [(0, "1"), (899, "1"), (900, "2")]).await;
+        asked_at(|_| None, [(0, "1"), (899, "1"), (900, "2")]).await;
     }
 }

@@ -2,11 +2,18 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use aws_config::{Region, SdkConfig};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, future},
+};
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -21,6 +28,30 @@ pub(crate) type Answer = (u16, Value);
 pub(crate) fn error(status: u16, code: &str, message: &str) -> Answer {
     let body = serde_json::json!({"__type": code, "message": message});
     (status, body)
+}
+
+/// Hands out credentials that are numbered from 1, and expire as the rule says.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    handed_out: AtomicU64,
+    expiry: fn(u64) -> Option<SystemTime>,
+}
+
+impl Numbered {
+    pub(crate) fn new(expiry: fn(u64) -> Option<SystemTime>) -> Self {
+        Self { handed_out: AtomicU64::new(0), expiry }
+    }
+}
+
+impl ProvideCredentials for Numbered {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let number = self.handed_out.fetch_add(1, Ordering::Relaxed) + 1;
+        let (id, expiry) = (number.to_string(), (self.expiry)(number));
+        future::ProvideCredentials::ready(Ok(Credentials::new(id, "secret", None, expiry, "test")))
+    }
 }
 
 /// A configuration whose clients ask `answer` instead of the network.

@@ -115,10 +115,12 @@ impl<'r> Run<'r> {
         let halt = Halt::new(self.limits.admission, self.shared.dead_letters.is_some());
         let Window { records, lots, .. } = &mut self.window;
         let mut work = Vec::with_capacity(lots.len());
-        for (route, (handler, Lot { entries, held, next })) in self.shared.table.handlers().zip(lots).enumerate() {
+        for (route, (handler, Lot { entries, held, memory, next })) in
+            self.shared.table.handlers().zip(lots).enumerate()
+        {
             if !entries.is_empty() {
                 let span = spans::handler(self.shared.table.name(route), self.context, records, entries);
-                let share = Share { window: records, entries, held, halt: &halt, context: self.context, next };
+                let share = Share { window: records, entries, held, memory, halt: &halt, context: self.context, next };
                 work.push(guarded(handler, share).instrument(span));
             }
         }
@@ -143,10 +145,7 @@ impl<'r> Run<'r> {
                         slot.answer(route, verdict);
                     }
                     State::Taken(_) => slot.unanswered = Some(route),
-                    State::Waiting => {
-                        taken -= 1;
-                        slot.keep(route, entry.said);
-                    }
+                    State::Waiting => taken -= 1,
                 }
             }
             self.meter.answered(route.into(), answers);

@@ -2,7 +2,7 @@
 
 use super::lanes::Lanes;
 use crate::{
-    handler::{DEFAULT_WINDOW, Entry, Failure, Held, Outcome, Said, Skip, Verdict, merge},
+    handler::{DEFAULT_WINDOW, Entry, Failure, Held, Memory, Outcome, Skip, Verdict, merge},
     record::{RawRecord, Split, UnreadableRecord},
     router::{Routing, Table},
 };
@@ -12,8 +12,6 @@ const EVERY_ROUTE: u64 = u64::MAX;
 
 /// Unreadable records that are buried together: as many as a queue takes in one request.
 const LETTERS: usize = 10;
-
-type Parts = Vec<(u8, Box<Said>)>;
 
 /// What is known of one record of the window.
 #[derive(Debug)]
@@ -30,8 +28,6 @@ pub(super) struct Slot {
     pub(super) blamed: Option<u8>,
     /// A route that took the record and gave no verdict.
     pub(super) unanswered: Option<u8>,
-    /// What a part of an open route's handler has said already, by route. Hardly any record has this, and each is moved and dropped.
-    said: Option<Box<Parts>>,
 }
 
 /// The entries of one route, and the lanes that it must not go on with.
@@ -39,6 +35,7 @@ pub(super) struct Slot {
 pub(super) struct Lot {
     pub(super) entries: Vec<Entry>,
     pub(super) held: Held,
+    pub(super) memory: Memory,
     pub(super) next: usize,
 }
 
@@ -137,8 +134,8 @@ impl Window {
     }
 
     /// Puts the next record on the lists of its open routes.
-    fn listed(&mut self, mut slot: Slot) -> Slot {
-        list(&mut self.lots, self.slots.len(), &mut slot);
+    fn listed(&mut self, slot: Slot) -> Slot {
+        list(&mut self.lots, self.slots.len(), &slot);
         slot
     }
 
@@ -149,7 +146,7 @@ impl Window {
             lot.held.clear();
             lot.next = 0;
         }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        for (index, slot) in self.slots.iter().enumerate() {
             list(&mut self.lots, index, slot);
         }
     }
@@ -161,6 +158,9 @@ impl Window {
 
     /// Keeps only the records that were held back.
     pub(super) fn keep(&mut self, held: &[usize]) {
+        for lot in &mut self.lots {
+            lot.memory.follow(|index| held.binary_search(&index).ok());
+        }
         if held.is_empty() {
             self.records.clear();
             self.slots.clear();
@@ -179,23 +179,10 @@ impl Window {
     }
 }
 
-/// Tells the record that was listed last what was said of it already.
-#[cold]
-fn remind(lots: &mut [Lot], parts: Parts) {
-    for (route, said) in parts {
-        if let Some(entry) = lots[usize::from(route)].entries.last_mut() {
-            entry.said = Some(said);
-        }
-    }
-}
-
 /// Puts a record on the lists of its open routes; keeps its lane from those that rejected it.
-fn list(lots: &mut [Lot], index: usize, slot: &mut Slot) {
+fn list(lots: &mut [Lot], index: usize, slot: &Slot) {
     for (route, facet) in slot.open.facets() {
         lots[route].entries.push(Entry::new(index, slot.lane, facet));
-    }
-    if let Some(parts) = slot.said.take() {
-        remind(lots, *parts);
     }
     if slot.rejected_by == 0 {
         return;
@@ -209,7 +196,7 @@ fn list(lots: &mut [Lot], index: usize, slot: &mut Slot) {
 
 impl Slot {
     fn open(lane: u64, open: Routing) -> Self {
-        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None, said: None }
+        Self { lane, open, rejected_by: 0, verdict: None, blamed: None, unanswered: None }
     }
 
     fn ignored() -> Self {
@@ -225,13 +212,6 @@ impl Slot {
         match &self.verdict {
             Some(Ok(outcome)) if self.open == Routing::default() => Some(*outcome),
             _ => None,
-        }
-    }
-
-    /// Keeps what a part of a route's handler said of the record until the route comes to it again.
-    pub(super) fn keep(&mut self, route: u8, said: Option<Box<Said>>) {
-        if let Some(said) = said {
-            self.said.get_or_insert_default().push((route, said));
         }
     }
 

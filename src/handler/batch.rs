@@ -1,6 +1,7 @@
 //! The records that a handler is given, and the table of what became of them.
 
 use std::{
+    collections::BTreeMap,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -20,13 +21,11 @@ pub(crate) struct Entry {
     pub(crate) lane: u64,
     pub(crate) facet: Facet,
     pub(crate) state: State,
-    /// What one of two handlers said of it in an earlier window, while the other has yet to be asked.
-    pub(crate) said: Option<Box<Said>>,
 }
 
 impl Entry {
     pub(crate) fn new(index: usize, lane: u64, facet: Facet) -> Self {
-        Self { index: index as u32, lane, facet, state: State::Waiting, said: None }
+        Self { index: index as u32, lane, facet, state: State::Waiting }
     }
 
     fn fresh(&self) -> Self {
@@ -139,6 +138,7 @@ pub(crate) struct Share<'w> {
     pub(crate) window: &'w [RawRecord],
     pub(crate) entries: &'w mut [Entry],
     pub(crate) held: &'w mut Held,
+    pub(crate) memory: &'w mut Memory,
     pub(crate) halt: &'w Halt,
     pub(crate) context: &'w Context,
     /// Entries before this one are not waiting.
@@ -147,8 +147,8 @@ pub(crate) struct Share<'w> {
 
 impl Share<'_> {
     fn reborrow(&mut self) -> Share<'_> {
-        let Self { window, entries, held, halt, context, next } = self;
-        Share { window, entries, held, halt, context, next }
+        let Self { window, entries, held, memory, halt, context, next } = self;
+        Share { window, entries, held, memory, halt, context, next }
     }
 
     fn take(&mut self, free: impl Fn(u64) -> bool) -> Option<usize> {
@@ -165,6 +165,11 @@ impl Share<'_> {
             return Some(at);
         }
         None
+    }
+
+    /// Takes what one of two handlers said of an entry in an earlier window.
+    fn recall(&mut self, at: usize) -> Option<Box<Said>> {
+        self.memory.recall(self.entries[at].index())
     }
 
     fn settle(&mut self, at: usize, verdict: Verdict) {
@@ -290,7 +295,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 
     /// Gives a record back of which one of two handlers that it was [handed on](Self::hand_on) to may have said something.
     pub(crate) fn give_back_with(&mut self, ticket: Ticket, said: Option<Box<Said>>) {
-        self.share.entries[ticket.0].said = said;
+        self.share.memory.keep(self.share.entries[ticket.0].index(), said);
         self.give_back(ticket);
     }
 
@@ -327,7 +332,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         let waiting: Vec<_> = (0..self.share.entries.len()).filter(waiting).collect();
         let (mut left, mut right) = (self.fork_of(waiting.clone()), self.fork_of(waiting));
         for at in 0..left.origins.len() {
-            if let Some(said) = self.share.entries[left.origins[at]].said.take() {
+            if let Some(said) = self.share.recall(left.origins[at]) {
                 left.recall(at, said.left);
                 right.recall(at, said.right);
             }
@@ -338,15 +343,15 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     /// Records that were admitted already, in stream order, for a handler behind this one to admit once more.
     pub(crate) fn hand_on<'t>(&mut self, tickets: impl IntoIterator<Item = &'t Ticket>) -> Fork {
         let mut fork = self.fork_of(tickets.into_iter().map(|ticket| ticket.0).collect());
-        for (entry, at) in fork.entries.iter_mut().zip(&fork.origins) {
-            entry.said = self.share.entries[*at].said.take();
+        for (entry, at) in fork.entries.iter().zip(&fork.origins) {
+            fork.memory.keep(entry.index(), self.share.recall(*at));
         }
         fork
     }
 
     fn fork_of(&self, origins: Vec<usize>) -> Fork {
         let entries = origins.iter().map(|at| self.share.entries[*at].fresh()).collect();
-        Fork { origins, entries, held: self.share.held.clone(), next: 0 }
+        Fork { origins, entries, held: self.share.held.clone(), memory: Memory::default(), next: 0 }
     }
 
     /// The batch of records that were [handed on](Self::hand_on): without the predicates, which they have passed,
@@ -364,8 +369,8 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         'b: 's,
     {
         let Share { window, halt, context, .. } = self.share;
-        let Fork { entries, held, next, .. } = fork;
-        let share = Share { window, entries, held, halt, context, next };
+        let Fork { entries, held, memory, next, .. } = fork;
+        let share = Share { window, entries, held, memory, halt, context, next };
         Batch { share, filter: self.filter, until: self.until, _types: PhantomData }
     }
 
@@ -373,7 +378,8 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     /// earlier change of the item for example, waits on, and what the other side said of it is kept.
     pub(super) fn join(&mut self, left: Fork, right: Fork) {
         let halt = self.share.halt;
-        for ((at, left), right) in left.origins.into_iter().zip(left.entries).zip(right.entries) {
+        let origins = left.origins.clone();
+        for ((at, left), right) in origins.into_iter().zip(left.into_answers()).zip(right.into_answers()) {
             match (left.state, right.state) {
                 (State::Settled(left), State::Settled(right)) => self.share.settle(at, merge(left, right)),
                 (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) if halt.ends_at(&failure) => {
@@ -381,7 +387,8 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
                 }
                 (State::Taken(_), _) | (_, State::Taken(_)) => self.share.entries[at].state = State::Taken(None),
                 (one, other) => {
-                    self.share.entries[at].said = Said::of(Side::of(one, left.said), Side::of(other, right.said));
+                    let said = Said::of(Side::of(one, left.said), Side::of(other, right.said));
+                    self.share.memory.keep(self.share.entries[at].index(), said);
                 }
             }
         }
@@ -418,25 +425,58 @@ impl Side {
     }
 }
 
+/// What one of two handlers has said of records that the other has yet to be asked about, by index in the window.
+///
+/// Hardly any record is in such a state, so this stands beside the entries: each of them is moved and dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(BTreeMap<usize, Box<Said>>);
+
+impl Memory {
+    fn keep(&mut self, index: usize, said: Option<Box<Said>>) {
+        if let Some(said) = said {
+            self.0.insert(index, said);
+        }
+    }
+
+    fn recall(&mut self, index: usize) -> Option<Box<Said>> {
+        self.0.remove(&index)
+    }
+
+    /// Follows records to their places in the next window; what is said of one that has none is forgotten.
+    pub(crate) fn follow(&mut self, place: impl Fn(usize) -> Option<usize>) {
+        let said = std::mem::take(&mut self.0).into_iter();
+        self.0 = said.filter_map(|(index, said)| Some((place(index)?, said))).collect();
+    }
+}
+
 /// A second table of verdicts for the same records.
 pub(crate) struct Fork {
     origins: Vec<usize>,
     entries: Vec<Entry>,
     held: Held,
+    memory: Memory,
     next: usize,
+}
+
+/// What became of a record of a fork.
+pub(crate) struct Answer {
+    pub(crate) state: State,
+    /// What one of two handlers said of it, where it is still waiting.
+    pub(crate) said: Option<Box<Said>>,
 }
 
 impl Fork {
     /// What became of each record, in stream order.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry> {
-        self.entries.into_iter()
+    pub(crate) fn into_answers(self) -> impl Iterator<Item = Answer> {
+        let Self { entries, mut memory, .. } = self;
+        entries.into_iter().map(move |entry| Answer { said: memory.recall(entry.index()), state: entry.state })
     }
 
     /// Takes over what was said of a record in an earlier window.
     fn recall(&mut self, at: usize, side: Side) {
         let entry = &mut self.entries[at];
         match side {
-            Side::Open(said) => entry.said = said,
+            Side::Open(said) => self.memory.keep(entry.index(), said),
             Side::Answered(verdict) => {
                 if verdict.is_err() {
                     self.held.hold(entry.lane, entry.index());

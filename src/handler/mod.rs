@@ -28,7 +28,7 @@ mod function;
 mod pool;
 
 pub use batch::{Admitted, Batch, Ticket};
-pub(crate) use batch::{DECODES_PER_SAMPLE, Entry, Fork, Halt, Held, Said, Share, State, merge};
+pub(crate) use batch::{DECODES_PER_SAMPLE, Entry, Fork, Halt, Held, Memory, Share, State, merge};
 pub use combinator::{And, HandlerExt, Timeout, When};
 pub use context::{Context, Deadline};
 pub(crate) use erased::{Erased, erase};

@@ -126,8 +126,8 @@ impl<'i, H: Handler<T, V>, T: FromImage, V: StreamView> Chunk<'i, H, T, V> {
     async fn conclude(self, batch: &mut Batch<'_, T, V>, fork: Fork, end: &End) -> usize {
         let Self { idempotent, owner, records, .. } = self;
         let (mut done, mut done_keys, mut free_keys, mut given_back) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        for (Member { ticket, key }, entry) in records.into_iter().zip(fork.into_entries()) {
-            match (entry.state, key) {
+        for (Member { ticket, key }, answer) in records.into_iter().zip(fork.into_answers()) {
+            match (answer.state, key) {
                 (State::Settled(Ok(outcome)), Some(key)) => {
                     done.push(Done { ticket, outcome });
                     done_keys.push(key);
@@ -138,7 +138,7 @@ impl<'i, H: Handler<T, V>, T: FromImage, V: StreamView> Chunk<'i, H, T, V> {
                     free_keys.extend(key);
                 }
                 (State::Waiting, key) => {
-                    batch.give_back_with(ticket, entry.said);
+                    batch.give_back_with(ticket, answer.said);
                     given_back += 1;
                     free_keys.extend(key);
                 }

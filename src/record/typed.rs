@@ -25,7 +25,8 @@ impl<T: FromImage, V: StreamView> Record<T, V> {
     /// An image that cannot be decoded into `T`, or that the view promises and the record lacks.
     pub fn read(raw: &RawRecord, facet: Facet) -> Result<Self, DecodeError> {
         // Only an item that was there before can leave a type and join another.
-        let facet = if raw.event_name() == EventName::Modify { facet } else { Facet::Whole };
+        let sided = facet != Facet::Whole && raw.event_name() == EventName::Modify;
+        let facet = if sided { facet } else { Facet::Whole };
         Ok(Self { change: Change::read(raw, facet)?, facet, raw: raw.clone() })
     }
 }
