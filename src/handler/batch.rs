@@ -1,7 +1,6 @@
 //! The records that a handler is given, and the table of what became of them.
 
 use std::{
-    collections::BTreeMap,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -10,43 +9,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Context, Deadline, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict};
-use crate::record::{Facet, FromImage, RawRecord, Record, StreamView};
-
-/// One record of a window, for one route.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    /// Its index in the window, which is far shorter: a payload has at most 10,000 records.
-    pub(crate) index: u32,
-    pub(crate) lane: u64,
-    pub(crate) facet: Facet,
-    pub(crate) state: State,
-}
-
-impl Entry {
-    pub(crate) fn new(index: usize, lane: u64, facet: Facet) -> Self {
-        Self { index: index as u32, lane, facet, state: State::Waiting }
-    }
-
-    fn fresh(&self) -> Self {
-        Self::new(self.index(), self.lane, self.facet)
-    }
-
-    fn index(&self) -> usize {
-        self.index as usize
-    }
-}
-
-/// What is known of an entry.
-#[derive(Debug)]
-pub(crate) enum State {
-    /// Not given to the handler yet.
-    Waiting,
-    /// Given to the handler, which has not answered; since when, if there is a deadline to keep.
-    Taken(Option<Instant>),
-    /// Answered.
-    Settled(Verdict),
-}
+use super::{
+    Context, Deadline, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict,
+    entry::{Entry, Held, State},
+    failure::merge,
+    fork::{Fork, Memory, Said, Side},
+};
+use crate::record::{FromImage, RawRecord, Record, StreamView};
 
 /// Where admission ends: behind the earliest failed record, and at the deadline.
 ///
@@ -112,24 +81,6 @@ impl Halt {
     fn took(&self, since: Instant) {
         let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.slowest.fetch_max(micros, Ordering::Relaxed);
-    }
-}
-
-/// Records that failed, by lane and index: nothing behind one of them in its lane may overtake it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Held(Vec<(u64, usize)>);
-
-impl Held {
-    pub(crate) fn hold(&mut self, lane: u64, index: usize) {
-        self.0.push((lane, index));
-    }
-
-    pub(crate) fn holds(&self, lane: u64, index: usize) -> bool {
-        self.0.iter().any(|(held, from)| *held == lane && *from < index)
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
     }
 }
 
@@ -392,108 +343,5 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
                 }
             }
         }
-    }
-}
-
-/// What two handlers side by side have said of a record that one of them has to wait for.
-#[derive(Debug)]
-pub(crate) struct Said {
-    left: Side,
-    right: Side,
-}
-
-#[derive(Debug)]
-enum Side {
-    Answered(Verdict),
-    /// Still to be asked; where it is two handlers itself, one of them may have answered.
-    Open(Option<Box<Said>>),
-}
-
-impl Said {
-    fn of(left: Side, right: Side) -> Option<Box<Self>> {
-        let nothing = matches!((&left, &right), (Side::Open(None), Side::Open(None)));
-        (!nothing).then(|| Box::new(Self { left, right }))
-    }
-}
-
-impl Side {
-    fn of(state: State, said: Option<Box<Said>>) -> Self {
-        match state {
-            State::Settled(verdict) => Self::Answered(verdict),
-            State::Waiting | State::Taken(_) => Self::Open(said),
-        }
-    }
-}
-
-/// What one of two handlers has said of records that the other has yet to be asked about, by index in the window.
-///
-/// Hardly any record is in such a state, so this stands beside the entries: each of them is moved and dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(BTreeMap<usize, Box<Said>>);
-
-impl Memory {
-    fn keep(&mut self, index: usize, said: Option<Box<Said>>) {
-        if let Some(said) = said {
-            self.0.insert(index, said);
-        }
-    }
-
-    fn recall(&mut self, index: usize) -> Option<Box<Said>> {
-        self.0.remove(&index)
-    }
-
-    /// Follows records to their places in the next window; what is said of one that has none is forgotten.
-    pub(crate) fn follow(&mut self, place: impl Fn(usize) -> Option<usize>) {
-        let said = std::mem::take(&mut self.0).into_iter();
-        self.0 = said.filter_map(|(index, said)| Some((place(index)?, said))).collect();
-    }
-}
-
-/// A second table of verdicts for the same records.
-pub(crate) struct Fork {
-    origins: Vec<usize>,
-    entries: Vec<Entry>,
-    held: Held,
-    memory: Memory,
-    next: usize,
-}
-
-/// What became of a record of a fork.
-pub(crate) struct Answer {
-    pub(crate) state: State,
-    /// What one of two handlers said of it, where it is still waiting.
-    pub(crate) said: Option<Box<Said>>,
-}
-
-impl Fork {
-    /// What became of each record, in stream order.
-    pub(crate) fn into_answers(self) -> impl Iterator<Item = Answer> {
-        let Self { entries, mut memory, .. } = self;
-        entries.into_iter().map(move |entry| Answer { said: memory.recall(entry.index()), state: entry.state })
-    }
-
-    /// Takes over what was said of a record in an earlier window.
-    fn recall(&mut self, at: usize, side: Side) {
-        let entry = &mut self.entries[at];
-        match side {
-            Side::Open(said) => self.memory.keep(entry.index(), said),
-            Side::Answered(verdict) => {
-                if verdict.is_err() {
-                    self.held.hold(entry.lane, entry.index());
-                }
-                entry.state = State::Settled(verdict);
-            }
-        }
-    }
-}
-
-/// Two handlers' verdicts on one record: a retry wins over a reject, a reject over an outcome, and work done over
-/// nothing to do.
-pub(crate) fn merge(left: Verdict, right: Verdict) -> Verdict {
-    match (left, right) {
-        (Err(Failure::Retry(error)), _) | (_, Err(Failure::Retry(error))) => Err(Failure::Retry(error)),
-        (Err(failure), _) | (_, Err(failure)) => Err(failure),
-        (Ok(Outcome::Applied), _) | (_, Ok(Outcome::Applied)) => Ok(Outcome::Applied),
-        (skipped, _) => skipped,
     }
 }

@@ -169,6 +169,17 @@ fn human(limit: std::time::Duration) -> String {
     format!("{limit:?}")
 }
 
+/// Two handlers' verdicts on one record: a retry wins over a reject, a reject over an outcome, and work done over
+/// nothing to do.
+pub(crate) fn merge(left: Verdict, right: Verdict) -> Verdict {
+    match (left, right) {
+        (Err(Failure::Retry(error)), _) | (_, Err(Failure::Retry(error))) => Err(Failure::Retry(error)),
+        (Err(failure), _) | (_, Err(failure)) => Err(failure),
+        (Ok(Outcome::Applied), _) | (_, Ok(Outcome::Applied)) => Ok(Outcome::Applied),
+        (skipped, _) => skipped,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

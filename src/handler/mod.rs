@@ -22,17 +22,22 @@
 mod batch;
 mod combinator;
 mod context;
+mod entry;
 mod erased;
 mod failure;
+mod fork;
 mod function;
 mod pool;
 
 pub use batch::{Admitted, Batch, Ticket};
-pub(crate) use batch::{DECODES_PER_SAMPLE, Entry, Fork, Halt, Held, Memory, Share, State, merge};
+pub(crate) use batch::{DECODES_PER_SAMPLE, Halt, Share};
 pub use combinator::{And, HandlerExt, Timeout, When};
 pub use context::{Context, Deadline};
+pub(crate) use entry::{Entry, Held, State};
 pub(crate) use erased::{Erased, erase};
+pub(crate) use failure::merge;
 pub use failure::{BoxError, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict};
+pub(crate) use fork::{Fork, Memory};
 pub use function::{DEFAULT_CONCURRENCY, Function, FunctionExt, IsFunction};
 
 use crate::record::{Record, StreamView};
