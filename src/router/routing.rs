@@ -34,13 +34,19 @@ impl Routing {
         self.whole | self.left | self.joined
     }
 
-    /// Each route with what it sees. A handler of both entity types sees the change as it is.
+    /// Each route, in order, with what it sees. A handler of both entity types sees the change as it is.
     pub(crate) fn facets(self) -> impl Iterator<Item = (usize, Facet)> {
-        let both = self.left & self.joined;
-        bits(self.whole | both)
-            .map(|route| (route, Facet::Whole))
-            .chain(bits(self.left & !both & !self.whole).map(|route| (route, Facet::Left)))
-            .chain(bits(self.joined & !both & !self.whole).map(|route| (route, Facet::Joined)))
+        bits(self.all()).map(move |route| (route, self.facet(route)))
+    }
+
+    fn facet(self, route: usize) -> Facet {
+        let sees = |routes: u64| routes & (1 << route) != 0;
+        match (sees(self.left), sees(self.joined)) {
+            _ if sees(self.whole) => Facet::Whole,
+            (true, false) => Facet::Left,
+            (false, true) => Facet::Joined,
+            _ => Facet::Whole,
+        }
     }
 
     /// Without a route that has answered.
@@ -106,7 +112,7 @@ mod tests {
     fn facets_name_each_route_once() {
         let routing = Routing { whole: 0b1, left: 0b110, joined: 0b1100 };
         let facets: Vec<_> = routing.facets().collect();
-        assert_eq!(facets, [(0, Facet::Whole), (2, Facet::Whole), (1, Facet::Left), (3, Facet::Joined)]);
+        assert_eq!(facets, [(0, Facet::Whole), (1, Facet::Left), (2, Facet::Whole), (3, Facet::Joined)]);
     }
 
     #[test]
