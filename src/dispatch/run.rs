@@ -25,6 +25,9 @@ use crate::{
     sink::dead_letter::DeadLetter,
 };
 
+/// Unreadable records that are buried together at the most: as many as a queue takes in one request.
+const MOST_LETTERS: usize = 10;
+
 /// What is left of a record once its window was handled.
 enum Fate {
     Done,
@@ -46,6 +49,8 @@ pub(super) struct Run<'r> {
     ahead: Vec<(usize, Option<Outcome>)>,
     /// The longest time that the sink took for unreadable records.
     slowest_burial: Duration,
+    /// How many of them it is sent together. One at first: however slow it is, a delivery gets on by one.
+    letters: usize,
     /// The first unfinished record, if it has no sequence number.
     nameless: Option<DispatchError>,
 }
@@ -62,6 +67,7 @@ impl<'r> Run<'r> {
             report: BatchReport::default(),
             ahead: Vec::new(),
             slowest_burial: Duration::ZERO,
+            letters: 1,
             nameless: None,
         }
     }
@@ -285,7 +291,7 @@ impl<'r> Run<'r> {
     /// Records that nobody can read are dead letters as they stand; everything before them is done with. Answers whether
     /// there were any.
     async fn bury_unreadable(&mut self) -> bool {
-        let unreadable = self.window.unreadable(&mut self.split);
+        let unreadable = self.window.unreadable(&mut self.split, self.letters);
         let (Some(first), Some(last)) = (unreadable.first(), unreadable.last()) else { return false };
         self.report.read = last.position() + 1;
         // One without a sequence number cannot be the checkpoint: it is worth the attempt, however late.
@@ -300,6 +306,7 @@ impl<'r> Run<'r> {
         let began = Instant::now();
         let answers = self.send(&letters).await;
         self.slowest_burial = self.slowest_burial.max(began.elapsed());
+        self.letters = MOST_LETTERS.min(self.letters * 2);
         for ((record, letter), answer) in unreadable.iter().zip(letters).zip(answers) {
             match answer {
                 Ok(()) => self.report.count(None),

@@ -10,9 +10,6 @@ use crate::{
 /// Lanes held for every route: nothing may overtake a record that no route wants.
 const EVERY_ROUTE: u64 = u64::MAX;
 
-/// Unreadable records that are buried together: as many as a queue takes in one request.
-const LETTERS: usize = 10;
-
 /// What is known of one record of the window.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -93,10 +90,10 @@ impl Window {
         }
     }
 
-    /// The unreadable records that come next, one behind the other, once everything before them is done with.
-    pub(super) fn unreadable(&mut self, split: &mut Split) -> Vec<UnreadableRecord> {
+    /// The unreadable records that come next, one behind the other, once everything before them is done with: so many at the most.
+    pub(super) fn unreadable(&mut self, split: &mut Split, most: usize) -> Vec<UnreadableRecord> {
         let mut unreadable = Vec::new();
-        while self.records.is_empty() && unreadable.len() < LETTERS {
+        while self.records.is_empty() && unreadable.len() < most {
             match self.ahead.take().or_else(|| if unreadable.is_empty() { None } else { split.next() }) {
                 Some(Err(record)) => unreadable.push(record),
                 other => {

@@ -278,7 +278,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     }
 
     /// What is still waiting, for two handlers to work on side by side. Neither is asked again for what it has said.
-    pub(super) fn fork(&mut self) -> (Fork, Fork) {
+    pub(super) fn halves<'h>(&'h mut self) -> Halves<'h, 'b, T, V> {
         let waiting = |at: &usize| matches!(self.share.entries[*at].state, State::Waiting);
         let waiting: Vec<_> = (0..self.share.entries.len()).filter(waiting).collect();
         let (mut left, mut right) = (self.fork_of(waiting.clone()), self.fork_of(waiting));
@@ -288,7 +288,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
                 right.recall(at, said.right);
             }
         }
-        (left, right)
+        Halves { batch: self, left, right }
     }
 
     /// Records that were admitted already, in stream order, for a handler behind this one to admit once more.
@@ -315,7 +315,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
     }
 
     /// The batch of a fork.
-    pub(super) fn forked<'s>(&self, fork: &'s mut Fork) -> Batch<'s, T, V>
+    fn forked<'s>(&self, fork: &'s mut Fork) -> Batch<'s, T, V>
     where
         'b: 's,
     {
@@ -327,10 +327,9 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 
     /// Takes over what two forks made of the same records. One that a side has still to wait for, since it rejected an
     /// earlier change of the item for example, waits on, and what the other side said of it is kept.
-    pub(super) fn join(&mut self, left: Fork, right: Fork) {
+    fn join(&mut self, left: Fork, right: Fork) {
         let halt = self.share.halt;
-        let origins = left.origins.clone();
-        for ((at, left), right) in origins.into_iter().zip(left.into_answers()).zip(right.into_answers()) {
+        for ((at, left), right) in left.origins.clone().into_iter().zip(left.into_answers()).zip(right.into_answers()) {
             match (left.state, right.state) {
                 (State::Settled(left), State::Settled(right)) => self.share.settle(at, merge(left, right)),
                 (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) if halt.ends_at(&failure) => {
@@ -343,5 +342,26 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
                 }
             }
         }
+    }
+}
+
+/// The same records in the hands of two handlers. What both made of them is taken over at the end, also where that is a
+/// deadline or a panic: work that is done is not done again for the sake of work that is not.
+pub(super) struct Halves<'h, 'b, T: FromImage, V: StreamView> {
+    batch: &'h mut Batch<'b, T, V>,
+    left: Fork,
+    right: Fork,
+}
+
+impl<T: FromImage, V: StreamView> Halves<'_, '_, T, V> {
+    pub(super) fn batches(&mut self) -> (Batch<'_, T, V>, Batch<'_, T, V>) {
+        let Self { batch, left, right } = self;
+        (batch.forked(left), batch.forked(right))
+    }
+}
+
+impl<T: FromImage, V: StreamView> Drop for Halves<'_, '_, T, V> {
+    fn drop(&mut self) {
+        self.batch.join(std::mem::take(&mut self.left), std::mem::take(&mut self.right));
     }
 }

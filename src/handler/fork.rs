@@ -62,6 +62,7 @@ impl Memory {
 }
 
 /// A second table of verdicts for the same records.
+#[derive(Default)]
 pub(crate) struct Fork {
     /// The places of its entries in the batch that it was taken from.
     pub(super) origins: Vec<usize>,

@@ -37,7 +37,8 @@ pub trait HandlerExt<T: FromImage, V: StreamView, M>: IntoHandler<T, V, M> + Siz
         And { left: self.into_handler(), right: other.into_handler() }
     }
 
-    /// Gives each call of the handler this long; what it has not settled by then is retried.
+    /// Gives each call of the handler this long; what it has not settled by then is retried. Goes inside of
+    /// [`idempotent`](crate::idempotency::IdempotentExt::idempotent), which notes what is done.
     ///
     /// For plain functions [`FunctionExt::timeout`](super::FunctionExt::timeout) limits each record instead.
     fn call_timeout(self, limit: Duration) -> Timeout<Self::Handler> {
