@@ -86,8 +86,9 @@ fn tells(text: &str) -> bool {
     !text.is_empty() && functions.all(has_argument)
 }
 
+/// Whether it reads the stream for sure.
 fn reads(subject: &Subject<'_>) -> bool {
-    subject.mapping.enabled.or(true) != Some(false)
+    subject.mapping.enabled.or(true) == Some(true)
 }
 
 /// As many as read a shard without being throttled.

@@ -19,7 +19,7 @@ pub struct Table {
     pub stream_view: Setting<String>,
     /// The attribute by which items expire.
     pub time_to_live: Setting<String>,
-    /// Whether it has replicas in other regions.
+    /// Whether it has replicas in other regions for sure.
     pub is_global: bool,
 }
 
@@ -61,8 +61,10 @@ impl Table {
     }
 }
 
+/// Those that it has for sure.
 fn replicas(properties: &Node) -> usize {
-    properties.get("Replicas").map_or(0, |replicas| replicas.elements().len())
+    let replicas = properties.get("Replicas").map(Node::elements).unwrap_or_default();
+    replicas.iter().filter(|replica| !replica.is_unknown()).count()
 }
 
 /// SAM's own: `id`, a text, where nothing else is said.
