@@ -56,16 +56,6 @@ impl Statement {
         self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
     }
 
-    /// Whether it speaks of this resource: by reference, or by an ARN that has one.
-    pub fn names(&self, id: &str) -> bool {
-        self.resources.iter().any(|node| match node.reference() {
-            Some(reference) => &*reference.resource == id,
-            None => node.scalar().is_some_and(|scalar| {
-                scalar.text.contains(&format!("${{{id}}}")) || scalar.text.contains(&format!("${{{id}."))
-            }),
-        })
-    }
-
     /// Whether it speaks of the items of a table: by the table's ARN, not by that of its stream or of an index.
     pub fn names_items_of(&self, table: &str) -> bool {
         let (name, arn) = (format!("${{{table}}}"), format!("${{{table}.Arn}}"));
