@@ -62,6 +62,7 @@ Resources:
   Pets: {{Type: AWS::DynamoDB::Table, Properties: {{StreamSpecification: {{StreamViewType: NEW_IMAGE}}}}}}
   Feed: {{Type: AWS::Lambda::Function, Properties: {{FunctionName: feed-of-pets}}}}
   Live: {{Type: AWS::Lambda::Alias, Properties: {{FunctionName: !Ref Feed, FunctionVersion: '1', Name: live}}}}
+  First: {{Type: AWS::Lambda::Version, Properties: {{FunctionName: !Ref Feed}}}}
 {mappings}"
     );
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -136,6 +137,8 @@ fn functions_keep_their_names_and_qualifiers() {
         ("some-other-function", "some-other-function"),
         ("!Sub '${Open}-feed'", r#""${OPEN}-feed""#),
         ("!ImportValue feed", r#""$MAP_FUNCTION_NAME""#),
+        ("!Ref First", r#""feed-of-pets:${FIRST_VERSION}""#),
+        ("!Sub 'arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:${Feed}:live'", "feed-of-pets:live"),
     ] {
         let outcome = outcome(&format!("FunctionName: {name}"));
         assert!(outcome.contains(&format!("--function-name {expected} \\\n")), "{name}: {outcome}");
@@ -152,6 +155,20 @@ fn an_alias_that_sam_publishes_is_mapped() {
 ";
     let output = print_of(&written(function), &["Work"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("--function-name Work:live"), "{output:?}");
+    for (name, expected) in [
+        ("!Ref WorkAliaslive", "Work:live"),
+        ("!Ref Work.Alias", "Work:live"),
+        ("!Sub '${Work.Alias}'", "Work:live"),
+        ("!Ref Work.Version", r#""Work:${WORK_VERSION}""#),
+        ("!Ref Work", "Work"),
+        ("!Ref WorkAliasbeta", r#""$WORK_ALIASBETA""#),
+    ] {
+        let text = function.to_owned() + &mapping(&format!("FunctionName: {name}"));
+        let output = print_of(&written(&text), &[]);
+        let out = String::from_utf8_lossy(&output.stdout);
+        let of_mapping = out.split("\n\n").nth(1).unwrap_or_default();
+        assert!(of_mapping.contains(&format!("--function-name {expected} \\\n")), "{name}: {out}");
+    }
 }
 
 #[test]

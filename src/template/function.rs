@@ -55,10 +55,7 @@ impl Function {
             "AWS::Lambda::Function" => false,
             _ => return None,
         };
-        let globals = template.globals.get("Function").filter(|_| is_serverless);
-        let globals = globals.map(|globals| without(globals, &resource.ignored_globals));
-        let properties =
-            globals.map_or_else(|| resource.properties.clone(), |below| over(&resource.properties, &below));
+        let properties = properties(resource, template);
         let property = |name| properties.get(name);
         let build = |name| resource.metadata.at(&["BuildProperties", name]);
         Some(Self {
@@ -83,6 +80,13 @@ impl Function {
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.environment.iter().find(|variable| &*variable.name == name)
     }
+}
+
+/// The properties of a function, those of `Globals` among them.
+pub(super) fn properties(function: &Resource, template: &Template) -> Node {
+    let globals = template.globals.get("Function").filter(|_| function.is("AWS::Serverless::Function"));
+    let globals = globals.map(|globals| without(globals, &function.ignored_globals));
+    globals.map_or_else(|| function.properties.clone(), |below| over(&function.properties, &below))
 }
 
 fn variables(node: Option<&Node>) -> Vec<Variable> {

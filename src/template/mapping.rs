@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Entry, Node, Place, Reference, Resource, Setting, Template, Value};
+use super::{
+    Entry, Node, Place, Reference, Resource, Setting, Template, Value,
+    invoked::{self, Invoked},
+};
 
 /// An event source mapping of a DynamoDB stream, with the settings as the template has them, not as AWS defaults them.
 #[derive(Debug, Clone)]
@@ -15,9 +18,10 @@ pub struct Mapping {
     pub is_event: bool,
     /// Whether it is deployed: the condition of the resource that it is written in. Nothing where that cannot be told.
     pub active: Option<bool>,
-    /// The logical id of the function, if it is of this template.
+    /// The logical id of the function, if it is of this template; that of its alias or version, if only that is.
     pub function: Option<Arc<str>>,
-    /// The alias or version that is named behind the function: `live` in `!Sub ${Function}:live`.
+    /// The alias or version of the function: `live` in `!Sub ${Function}:live`, for an alias of that name, and where SAM
+    /// publishes it. Where it is unknown, or known in part, that part reads `${Name}`.
     pub qualifier: Option<Arc<str>>,
     /// The stream.
     pub stream: Source,
@@ -86,7 +90,9 @@ impl Mapping {
             "AWS::Lambda::EventSourceMapping" => Self::of_resource(resource, template).into_iter().collect(),
             "AWS::Serverless::Function" => {
                 let events = resource.properties.get("Events").map(Node::entries).unwrap_or_default();
-                events.iter().filter_map(|event| Self::of_event(resource, event)).collect()
+                let alias = invoked::published(resource, template);
+                let mapping = |event| Some(Self { qualifier: alias.clone(), ..Self::of_event(resource, event)? });
+                events.iter().filter_map(mapping).collect()
             }
             _ => Vec::new(),
         }
@@ -117,9 +123,8 @@ impl Mapping {
             Source::Arn(text) if text.starts_with("arn:") => text.contains(":dynamodb:"),
             Source::Arn(name) | Source::Unknown(name) => speaks_of_a_table(name),
         };
-        let function = resource.properties.get("FunctionName").and_then(function_id);
-        let function = function.filter(|(id, _)| template.resource(id).is_some());
-        let (function, qualifier) = function.unzip();
+        let invoked = resource.properties.get("FunctionName").and_then(|name| Invoked::of(name, template));
+        let (function, qualifier) = invoked.map(|it| (it.function, it.qualifier)).unzip();
         of_dynamodb.then_some(Self { active: resource.active, function, qualifier: qualifier.flatten(), ..mapping })
     }
 
@@ -151,17 +156,6 @@ impl Mapping {
             properties: properties.clone(),
         }
     }
-}
-
-/// `!Ref Function`, `!GetAtt Function.Arn` or `!Sub ${Function}:live`, the last with its qualifier.
-fn function_id(node: &Node) -> Option<(Arc<str>, Option<Arc<str>>)> {
-    if let Some(reference) = node.reference() {
-        return Some((Arc::clone(&reference.resource), None));
-    }
-    let text = &node.scalar()?.text;
-    let (name, behind) = text.strip_prefix("${")?.split_once('}')?;
-    let id = name.split_once('.').map_or(name, |(id, _)| id);
-    Some((id.into(), Some(behind.strip_prefix(':')?.into())))
 }
 
 /// Whether something of a resource is a stream: of a table, or of something with outputs of its own that is named so.

@@ -2,6 +2,7 @@
 
 mod error;
 mod function;
+mod invoked;
 mod mapping;
 mod node;
 mod permission;
@@ -164,13 +165,8 @@ impl Template {
     /// The function of a logical id, or the one that an alias or a version of that id belongs to.
     pub fn function(&self, id: &str) -> Option<Function> {
         let resource = self.resource(id)?;
-        match &*resource.kind {
-            "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
-                let name = resource.properties.get("FunctionName")?;
-                self.function(&name.reference()?.resource)
-            }
-            _ => Function::of(resource, self),
-        }
+        let function = if invoked::is_qualifier(resource) { invoked::function_of(resource, self)? } else { resource };
+        Function::of(function, self)
     }
 
     /// The event source mappings of DynamoDB streams: events of SAM functions, and `AWS::Lambda::EventSourceMapping`.

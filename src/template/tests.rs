@@ -177,6 +177,18 @@ Resources:
 }
 
 #[test]
+fn an_alias_of_itself_belongs_to_nothing() {
+    let text = "Resources:
+  Live: {Type: 'AWS::Lambda::Alias', Properties: {FunctionName: !Ref Live, Name: live}}
+  Map: {Type: 'AWS::Lambda::EventSourceMapping', Properties: {FunctionName: !Ref Live, EventSourceArn: tables}}
+";
+    let template = Template::parse("t", text).expect("a template");
+    assert!(template.function("Live").is_none());
+    let mapping = &template.mappings()[0];
+    assert_eq!((mapping.function.as_deref(), mapping.qualifier.as_deref()), (Some("Live"), None));
+}
+
+#[test]
 fn what_is_no_template_is_refused() {
     for text in ["", "Resources: []", "- a", "Description: none", "Resources: {"] {
         assert!(Template::parse("t", text).is_err(), "{text}");

@@ -67,7 +67,9 @@ pub(super) fn names(mapping: &Mapping, template: &Template) -> Vec<String> {
     let written = mapping.properties.get("FunctionName").and_then(Node::as_str).map(str::to_owned);
     let Some(function) = function else { return written.into_iter().collect() };
     let known = [function.binary.known(), function.name.known()].into_iter().flatten().cloned();
-    known.chain([function.id.to_string()]).chain(mapping.function.as_deref().map(str::to_owned)).collect()
+    let alias = mapping.properties.get("FunctionName").and_then(Node::reference);
+    let alias = alias.map(|reference| reference.resource.to_string());
+    known.chain([function.id.to_string()]).chain(alias).collect()
 }
 
 struct Call<'a> {
@@ -103,15 +105,8 @@ impl Call<'_> {
         let written = || self.property("FunctionName")?.ok_or_else(|| self.error("FunctionName", "is missing"));
         let Some(id) = self.mapping.function.as_deref() else { return written() };
         let Some(function) = self.template.function(id) else { return written() };
-        let qualifier = match self.template.resource(id) {
-            Some(alias) if alias.is("AWS::Lambda::Alias") => alias.properties.get("Name").and_then(shell::text),
-            Some(version) if version.is("AWS::Lambda::Version") => return written(),
-            // SAM maps the alias that it publishes.
-            _ if self.mapping.is_event => function.properties.get("AutoPublishAlias").and_then(shell::text),
-            _ => self.mapping.qualifier.as_deref().map(str::to_owned),
-        };
         let name = name_of(&function);
-        Ok(match qualifier {
+        Ok(match self.mapping.qualifier.as_deref() {
             None => shell::word(&name),
             Some(known) if !known.contains("${") => shell::word(&format!("{name}:{known}")),
             Some(part) => shell::in_part(&format!("{name}:{part}")).ok_or_else(|| self.unknown("the alias"))?,
