@@ -122,8 +122,32 @@ fn what_is_not_known_is_a_variable_or_an_error() {
         let outcome = outcome(&format!("FunctionName: !Ref Feed, {setting}"));
         assert!(outcome.contains(expected), "{setting}: {outcome}");
     }
-    let note = print_of(&written(&mapping("FunctionName: !Ref Feed, KmsKeyArn: key")), &[]);
-    assert!(String::from_utf8_lossy(&note.stderr).contains("note: Map: KmsKeyArn is not printed"));
+    let note = print_of(&written(&mapping("FunctionName: !Ref Feed, SomethingNew: 1")), &[]);
+    assert!(String::from_utf8_lossy(&note.stderr).contains("note: Map: SomethingNew is not printed"));
+}
+
+/// Above all the key: a filter that is encrypted must not be created in the clear.
+#[test]
+fn what_else_the_api_knows_is_printed() {
+    for (setting, expected) in [
+        ("KmsKeyArn: 'arn:aws:kms:eu-west-1:1:key/k'", "--kms-key-arn arn:aws:kms:eu-west-1:1:key/k"),
+        ("KmsKeyArn: !GetAtt Pets.Key", r#"--kms-key-arn "$PETS_KEY""#),
+        ("KmsKeyArn: [a]", "error: Map: KmsKeyArn is no text"),
+        ("MetricsConfig: {Metrics: [EventCount]}", r#"--metrics-config '{"Metrics":["EventCount"]}'"#),
+        ("MetricsConfig: {Metrics: [!Ref Open]}", r#"--metrics-config "$MAP_METRICS_CONFIG""#),
+        ("LoggingConfig: {SystemLogLevel: INFO}", r#"--logging-config '{"SystemLogLevel":"INFO"}'"#),
+        ("Tags: [{Key: team, Value: pets}, {Key: b, Value: 1}]", r#"--tags '{"b":"1","team":"pets"}'"#),
+        ("Tags: [{Key: team, Value: !Ref Open}]", r#"--tags "$MAP_TAGS""#),
+        ("Tags: {team: pets}", "error: Map: Tags has no list of keys and values"),
+        ("Tags: [{Key: team}]", "error: Map: Tags has no list of keys and values"),
+    ] {
+        let output = print_of(&written(&mapping(&format!("FunctionName: !Ref Feed, {setting}"))), &[]);
+        let [out, err] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        assert!(out.lines().chain(err.lines()).any(|line| line.trim_start() == expected), "{setting}: {out}{err}");
+        assert!(!err.contains("is not printed"), "{setting}: {err}");
+    }
+    let none = outcome("FunctionName: !Ref Feed, Tags: []");
+    assert!(!none.contains("--tags"), "{none}");
 }
 
 #[test]

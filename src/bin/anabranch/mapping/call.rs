@@ -1,13 +1,13 @@
 //! The call that creates a mapping.
 
-use anabranch::template::{Filter, Function, Mapping, Node, Setting, Template};
+use anabranch::template::{Entry, Filter, Function, Mapping, Node, Setting, Template, Value};
 use serde_json::json;
 
 use super::shell;
 use crate::BoxError;
 
 /// Settings with one value each, and the options that they are for the AWS CLI.
-const VALUES: [(&str, &str); 7] = [
+const VALUES: [(&str, &str); 8] = [
     ("StartingPosition", "--starting-position"),
     ("BatchSize", "--batch-size"),
     ("MaximumBatchingWindowInSeconds", "--maximum-batching-window-in-seconds"),
@@ -15,10 +15,14 @@ const VALUES: [(&str, &str); 7] = [
     ("TumblingWindowInSeconds", "--tumbling-window-in-seconds"),
     ("MaximumRetryAttempts", "--maximum-retry-attempts"),
     ("MaximumRecordAgeInSeconds", "--maximum-record-age-in-seconds"),
+    ("KmsKeyArn", "--kms-key-arn"),
 ];
 
+/// Settings that are structures, and the options that they are.
+const STRUCTURES: [(&str, &str); 2] = [("MetricsConfig", "--metrics-config"), ("LoggingConfig", "--logging-config")];
+
 /// Settings that a call is made of in other ways.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "BisectBatchOnFunctionError",
     "DestinationConfig",
     "Enabled",
@@ -27,6 +31,7 @@ const OTHERS: [&str; 8] = [
     "FunctionName",
     "FunctionResponseTypes",
     "Stream",
+    "Tags",
 ];
 
 /// The call, over several lines.
@@ -51,13 +56,18 @@ pub(super) fn call(mapping: &Mapping, template: &Template) -> Result<String, Box
     lines.extend((!call.enabled()?).then(|| "--no-enabled".to_owned()));
     lines.extend(call.filters()?.map(|criteria| format!("--filter-criteria {criteria}")));
     lines.extend(call.destination()?.map(|config| format!("--destination-config {config}")));
+    for (name, flag) in STRUCTURES {
+        lines.extend(mapping.properties.get(name).map(|node| format!("{flag} {}", call.json(name, known(node)))));
+    }
+    lines.extend(call.tags()?.map(|tags| format!("--tags {tags}")));
     let uncertain = mapping.active.is_none().then(|| format!("# {}: only where its condition holds\n", mapping.id));
     Ok(uncertain.unwrap_or_default() + &lines.join(" \\\n    "))
 }
 
 /// The settings that no option of the call stands for.
 pub(super) fn left_out(mapping: &Mapping) -> Vec<&str> {
-    let has_option = |name: &str| VALUES.iter().any(|(known, _)| *known == name) || OTHERS.contains(&name);
+    let has_option =
+        |name: &str| VALUES.iter().chain(&STRUCTURES).any(|(known, _)| *known == name) || OTHERS.contains(&name);
     mapping.properties.entries().iter().map(|entry| &*entry.key).filter(|name| !has_option(name)).collect()
 }
 
@@ -168,6 +178,35 @@ impl Call<'_> {
         }
         let value = self.value("Destination", node)?;
         Ok(Some(format!("'{}'", config("?").replace('?', &format!("'{value}'")))))
+    }
+
+    /// The object that the API has in place of CloudFormation's list of keys and values.
+    fn tags(&self) -> Result<Option<String>, BoxError> {
+        let property = "Tags";
+        let Some(tags) = self.mapping.properties.get(property) else { return Ok(None) };
+        let Some(known) = known(tags) else { return Ok(Some(self.json(property, None))) };
+        let tag = |tag: &serde_json::Value| Some((tag["Key"].as_str()?.to_owned(), json!(tag["Value"].as_str()?)));
+        let tags: Option<serde_json::Map<_, _>> = known.as_array().and_then(|tags| tags.iter().map(tag).collect());
+        let tags = tags.ok_or_else(|| self.error(property, "has no list of keys and values"))?;
+        Ok((!tags.is_empty()).then(|| self.json(property, Some(tags.into()))))
+    }
+
+    /// A value that leaves all of itself to a variable where any of it is unknown.
+    fn json(&self, property: &str, known: Option<serde_json::Value>) -> String {
+        known.map_or_else(|| shell::expanded(&self.variable(property)), |known| shell::word(&known.to_string()))
+    }
+}
+
+/// A value as JSON, in which numbers and booleans are texts; nothing where any of it is unknown.
+fn known(node: &Node) -> Option<serde_json::Value> {
+    match &node.value {
+        Value::List(nodes) => nodes.iter().map(known).collect(),
+        Value::Map(entries) => {
+            let member = |entry: &Entry| Some((entry.key.to_string(), known(&entry.value)?));
+            entries.iter().map(member).collect::<Option<serde_json::Map<_, _>>>().map(Into::into)
+        }
+        Value::Null => Some(serde_json::Value::Null),
+        _ => node.as_str().map(Into::into),
     }
 }
 
