@@ -14,6 +14,7 @@ pub use change::{Change, Facet};
 pub use convert::event_from_stream;
 pub use entity::Entity;
 pub use typed::Record;
+pub(crate) use version::PUT_RIGHT;
 pub use version::Version;
 pub use view::{KeysOnly, NewAndOldImages, NewImage, NotInView, OldImage, StreamView, Supplies};
 pub use wire::{

@@ -12,6 +12,8 @@ const GENERATION_DIGITS: usize = 10;
 const SNAPSHOT_DIGITS: usize = 20;
 /// Stands behind the version of a change that an item joined its entity type by: above the change, below the next one.
 const JOINED: char = '+';
+/// Stands behind a version whose row was put right by what was read later: above all of that version, below the next change.
+pub(crate) const PUT_RIGHT: char = '~';
 
 /// A place in the order of one item's states, as one string that sorts in that order.
 ///
@@ -69,7 +71,9 @@ impl Version {
 
     /// A version as a sink has stored it, or none if it is no version.
     pub fn parse(stored: &str) -> Option<Self> {
-        let (generation, place) = stored.strip_suffix(JOINED).unwrap_or(stored).split_at_checked(GENERATION_DIGITS)?;
+        let version = stored.trim_end_matches(PUT_RIGHT);
+        let (generation, place) =
+            version.strip_suffix(JOINED).unwrap_or(version).split_at_checked(GENERATION_DIGITS)?;
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let known = match place.split_at_checked(3)? {
             ("#s#", micros) => micros.len() == SNAPSHOT_DIGITS && digits(micros),
@@ -93,9 +97,10 @@ impl Version {
         &self.0
     }
 
-    /// Whether this is the version of a row of a scan or an export rather than of a stream record.
+    /// Whether this is the version of a row of a scan or an export rather than of a stream record; or of a row that was put right
+    /// since, by what its table was read to hold.
     pub fn is_snapshot(&self) -> bool {
-        self.0.as_bytes().get(GENERATION_DIGITS + 1) == Some(&b's')
+        self.0.as_bytes().get(GENERATION_DIGITS + 1) == Some(&b's') || self.0.ends_with(PUT_RIGHT)
     }
 }
 
@@ -148,7 +153,10 @@ mod tests {
         {
             assert_eq!(Version::parse(version.as_str()), Some(version.clone()));
             let joined = version.joined();
-            assert_eq!(Version::parse(joined.as_str()), Some(joined));
+            assert_eq!(Version::parse(joined.as_str()), Some(joined.clone()));
+            for put_right in [format!("{joined}~"), format!("{joined}~~")] {
+                assert_eq!(Version::parse(&put_right).as_ref().map(Version::as_str), Some(&*put_right));
+            }
         }
         for other in [
             "",
@@ -157,7 +165,9 @@ mod tests {
             "0000000000#x#label#7",
             "0000000000#s#2",
             "0000000000#s#00000000000000000001++",
-            "0000000000#s#00000000000000000001~",
+            "0000000000#s#00000000000000000001~+",
+            "0000000000#s#~",
+            "~",
             "é000000000#s#00000000000000000001",
         ] {
             assert_eq!(Version::parse(other), None, "{other}");
@@ -167,7 +177,9 @@ mod tests {
     #[test]
     fn snapshots_say_so() {
         assert!(Version::snapshot(7, 1).is_snapshot());
-        assert!(!Version::stream(7, "l", "1").is_snapshot());
+        let stream = Version::stream(7, "l", "1");
+        let put_right = Version::parse(&format!("{stream}{PUT_RIGHT}")).expect("a version");
+        assert!(!stream.is_snapshot() && put_right.is_snapshot());
     }
 
     proptest! {

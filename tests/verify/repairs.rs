@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use anabranch::{
     dispatch::Dispatcher,
-    record::NewImage,
+    record::{NewImage, Version},
     replica::{Replica, ReplicaError},
     router::Router,
-    sink::table::{Guard, Item, Memory, RowWrite, Table, TableError, Written, item},
+    sink::table::{
+        DEFAULT_VERSION_ATTRIBUTE, Fault, Guard, Item, Memory, RowWrite, Table, TableError, Written, item, text,
+    },
     source::backfill::verify::{Repair, Verify},
 };
 use futures_util::future::{BoxFuture, FutureExt};
@@ -54,6 +56,17 @@ async fn meddled(
     row_is_there: bool,
     change: impl AsyncFnOnce(Arc<Source>, Dispatcher) + 'static,
 ) -> (Vec<Item>, Vec<Item>, u64) {
+    let (source, target, repaired) = meddled_with(row_is_there, |_| (), Replica::new, change).await;
+    (source.table.rows(), target.rows(), repaired)
+}
+
+/// The same of a row that is planted with something else besides, and by this replica.
+async fn meddled_with(
+    row_is_there: bool,
+    planted: impl FnOnce(&mut Item),
+    replica: impl FnOnce(Meddled) -> Replica,
+    change: impl AsyncFnOnce(Arc<Source>, Dispatcher) + 'static,
+) -> (Arc<Source>, Arc<Memory>, u64) {
     let (source, target) = (Arc::new(Source::new()), Arc::new(Memory::new("Target", ["PK"])));
     let live = Dispatcher::new(Router::<NewImage>::new().every(Replica::new(target.clone())));
     let first = source.put(pet(1)).await;
@@ -61,6 +74,7 @@ async fn meddled(
         deliver(&live, [first]).await;
         let mut row = target.rows().remove(0);
         row.insert("weight".to_owned(), number(666));
+        planted(&mut row);
         target.write_batch(&[RowWrite::put(key(1), row)]).await.expect("it is planted");
     }
     let local = tokio::task::LocalSet::new();
@@ -77,10 +91,10 @@ async fn meddled(
         happened.await.expect("the change happens");
     };
     let table = Meddled { table: target.clone(), meddle: Mutex::new(Some(meddle.boxed())) };
-    let verify = Verify::replica(source.rows(), Replica::new(table), Pages::of(&target, &["PK"])).repairing();
+    let verify = Verify::replica(source.rows(), replica(table), Pages::of(&target, &["PK"])).repairing();
     let report = local.run_until(verify.run()).await.expect("tables in memory");
     assert_eq!(report.differences(), 1, "{report}");
-    (source.table.rows(), target.rows(), report.repaired)
+    (source, target, report.repaired)
 }
 
 fn weights(rows: &[Item]) -> Vec<&anabranch::sink::table::AttributeValue> {
@@ -109,6 +123,38 @@ fn a_newer_deletion_is_never_undone() {
         }));
         assert_eq!((source.len(), target.len()), (0, 0), "what was put back is taken back");
     }
+}
+
+/// A repair that is killed before it asks for the item again leaves the row to whoever looks through the target: as if a snapshot
+/// had brought it, whatever was there before.
+#[test]
+fn what_a_killed_repair_put_back_is_swept_up() {
+    let snapshot = Version::snapshot(0, 1);
+    for (row_is_there, version) in [(false, None), (true, None), (true, Some(snapshot.as_str()))] {
+        let planted = |row: &mut Item| {
+            row.extend(version.map(|version| (DEFAULT_VERSION_ATTRIBUTE.to_owned(), text(version))));
+        };
+        let killed = |table| Replica::new(table).reread(unanswering());
+        let swept = paused(async {
+            let meddled = meddled_with(row_is_there, planted, killed, async |source: Arc<Source>, live| {
+                let change = source.remove(&key(1)).await;
+                deliver(&live, [change]).await;
+            });
+            let (source, target, repaired) = meddled.await;
+            assert_eq!((source.table.rows().len(), target.rows().len(), repaired), (0, 1, 0), "put back for nobody");
+            let replica: Replica = Replica::new(target.clone()).reread(source.table.clone());
+            replica.sweep(&["PK"], target.rows()).await.expect("tables in memory");
+            target.rows()
+        });
+        assert!(swept.is_empty(), "{version:?}: {swept:?}");
+    }
+}
+
+/// A source that answers nobody.
+fn unanswering() -> Memory {
+    let source = Memory::new("Source", ["PK"]);
+    let failure = source.failure();
+    source.with_faults(move |_, _| Fault::Before(failure.clone()))
 }
 
 #[test]

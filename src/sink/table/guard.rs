@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{AttributeValue, Item, RowWrite};
+use crate::record::PUT_RIGHT;
 
 /// The attribute in which rows carry their version, unless another is chosen.
 pub const DEFAULT_VERSION_ATTRIBUTE: &str = "anabranchVersion";
@@ -84,7 +85,7 @@ impl Guard {
 /// What sorts above a version, and below those of all later changes. The two sides of one change stay on one side of it:
 /// whoever has read an item has read what it became, so what it joined meanwhile is no news.
 pub(crate) fn just_above(version: &str) -> String {
-    format!("{version}~")
+    format!("{version}{PUT_RIGHT}")
 }
 
 #[cfg(test)]
