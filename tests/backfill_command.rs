@@ -225,6 +225,9 @@ async fn exports(folder: &Path, from: usize) {
         ..Made::full("3-other", 9_000, vec![])
     };
     other.write(&store, "backup").await;
+    // What the full one and the windows since do not need may be in any format.
+    let needless = Made { format: "ION", ..Made::full("4-needless", 1_000, vec![vec![exported(0)]]) };
+    needless.write(&store, "backup").await;
 }
 
 async fn delete(client: &Client, table: &str, rows: impl Iterator<Item = usize>) {
@@ -312,11 +315,22 @@ async fn the_plan_of_exports_is_printed_and_what_cannot_be_is_refused() {
         "{plan}"
     );
     assert!(rows(&embedded.dynamodb(), PET_TRACKER_REPLICA).await.is_empty());
+    let store = LocalFileSystem::new_with_prefix(folder.path()).expect("a folder");
+    Made::incremental("5-over", 1_500, 2_500, vec![]).write(&store, "over").await;
+    Made { format: "ION", ..Made::incremental("6-ion", 2_000, 2_500, vec![]) }.write(&store, "ion").await;
+    let further = |name: &str| folder.path().join(name).display().to_string();
+    let (over, ion) = (further("over"), further("ion"));
     for (more, code, said) in [
         (&["--dry-run"][..], 1, "versions of two tables do not compare"),
         (&["--table", "Nobody"], 1, "none of these exports is of table Nobody"),
         (&["--table", PET_TRACKER, "--rows-per-second", "0"], 1, "has to be more than 0"),
         (&["--table", PET_TRACKER, "--export", "/nowhere"], 1, "there is no export in `nowhere`"),
+        (
+            &["--table", PET_TRACKER, "--export", &over],
+            1,
+            "from 1970-01-01T00:33:20Z until 1970-01-01T00:41:40Z, which",
+        ),
+        (&["--table", PET_TRACKER, "--export", &ion], 1, "6-ion` has the format ION"),
         (&["--rate", "5"], 2, "cannot be used with"),
     ] {
         let refused = output(of_exports(&embedded, folder.path(), more)).await;
@@ -324,5 +338,15 @@ async fn the_plan_of_exports_is_printed_and_what_cannot_be_is_refused() {
         assert_eq!(refused.status.code(), Some(code), "{errors}");
         assert!(errors.contains(said), "{errors}");
     }
+    assert!(rows(&embedded.dynamodb(), PET_TRACKER_REPLICA).await.is_empty());
+
+    Made::incremental("7-next", 1_999, 2_500, vec![]).write(&store, "next").await;
+    let exact = Made { millis: 28, ..Made::incremental("8-exact", 1_000, 1_999, vec![]) };
+    exact.write(&store, "next").await;
+    let next = further("next");
+    let plan =
+        output(of_exports(&embedded, folder.path(), &["--table", PET_TRACKER, "--dry-run", "--export", &next])).await;
+    let warnings = last_line(&plan)["plan"]["warnings"].to_string();
+    assert!(warnings.contains("7-next begins less than a second before 8-exact ends"), "{warnings}");
     embedded.stop().await.expect("it stops");
 }

@@ -28,15 +28,25 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(i64::try_from(seconds).expect("a time of tests") * 1_000_000_000)
 }
 
-async fn window(from: u64, until: u64) -> Export {
+fn made_window(from: u64, until: u64) -> Made {
     let lines = vec![change(&format!("{from}"), None, Some(until))];
-    let made = Made::incremental(&format!("{from}-{until}"), from, until, vec![lines]);
-    Export::open(made.in_memory().await, made.folder()).await.expect("an export")
+    Made::incremental(&format!("{from}-{until}"), from, until, vec![lines])
+}
+
+fn made_full(until: u64) -> Made {
+    Made::full(&format!("full-{until}"), until, vec![vec![row("a", 1)]])
+}
+
+fn ion(made: Made) -> Made {
+    Made { format: "ION", id: format!("{}-ion", made.id), ..made }
+}
+
+async fn window(from: u64, until: u64) -> Export {
+    exports(&[made_window(from, until)]).await.remove(0)
 }
 
 async fn full(until: u64) -> Export {
-    let made = Made::full(&format!("full-{until}"), until, vec![vec![row("a", 1)]]);
-    Export::open(made.in_memory().await, made.folder()).await.expect("an export")
+    exports(&[made_full(until)]).await.remove(0)
 }
 
 fn ids(bridge: &Bridge) -> Vec<&str> {
@@ -45,12 +55,96 @@ fn ids(bridge: &Bridge) -> Vec<&str> {
 
 #[tokio::test]
 async fn windows_are_ordered_and_needless_ones_left_out() {
-    let windows = [window(30, 40).await, window(0, 10).await, window(18, 30).await, window(10, 20).await];
+    let windows = [window(30, 40).await, window(0, 10).await, window(20, 30).await, window(10, 20).await];
     let bridge = Bridge::new(windows, at(12), at(38)).unwrap();
-    assert_eq!(ids(&bridge), ["10-20", "18-30", "30-40"]);
+    assert_eq!(ids(&bridge), ["10-20", "20-30", "30-40"]);
     assert_eq!(bridge.until(), at(40));
     let nested = [window(12, 14).await, window(20, 30).await, window(10, 20).await, window(10, 15).await];
     assert_eq!(ids(&Bridge::new(nested, at(10), at(30)).unwrap()), ["10-20", "20-30"]);
+}
+
+#[tokio::test]
+async fn windows_that_overlap_are_refused_and_named() {
+    let windows = || async { vec![window(0, 10).await, window(6, 20).await, window(20, 30).await] };
+    let error = Bridge::new(windows().await, at(0), at(30)).unwrap_err();
+    assert!(matches!(&error, ExportError::Overlap { .. }), "{error}");
+    let (first, second) = (format!("{TABLE}/export/0-10"), format!("{TABLE}/export/6-20"));
+    let text = error.to_string();
+    for part in [
+        format!("{first} (from 1970-01-01T00:00:00Z until 1970-01-01T00:00:10Z)"),
+        format!("{second} (from 1970-01-01T00:00:06Z until 1970-01-01T00:00:20Z)"),
+        "make an incremental export from 1970-01-01T00:00:10Z until 1970-01-01T00:00:20Z".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
+    assert!(matches!(Bridge::newest(windows().await), Err(ExportError::Overlap { .. })));
+
+    // What the error says to do helps, with all of them still there.
+    let mut helped = windows().await;
+    helped.push(window(10, 20).await);
+    assert_eq!(ids(&Bridge::newest(helped).unwrap()), ["0-10", "10-20", "20-30"]);
+}
+
+#[tokio::test]
+async fn a_window_around_the_time_of_a_full_export_does_not_follow_it() {
+    // What was in the full export since the window began, and went within the window, would stay.
+    let error = Bridge::newest([full(15).await, window(10, 20).await]).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ExportError::Overlap { .. }) && text.contains("as of 1970-01-01T00:00:15Z"), "{text}");
+    let older = [full(10).await, full(15).await, full(5).await, window(10, 20).await];
+    assert_eq!(ids(&Bridge::newest(older).unwrap()), ["full-10", "10-20"], "another way to the same end");
+}
+
+#[tokio::test]
+async fn exports_may_be_told_to_follow_by_whole_seconds() {
+    let exact =
+        [Made { millis: 28, ..made_full(10) }, Made { millis: 999, ..made_window(10, 20) }, made_window(20, 30)];
+    let bridge = Bridge::newest(exports(&exact).await).unwrap();
+    assert_eq!(ids(&bridge), ["full-10", "10-20", "20-30"]);
+    let later = [Made { millis: 28, ..made_full(11) }, made_window(10, 20)];
+    assert!(matches!(Bridge::newest(exports(&later).await), Err(ExportError::Overlap { .. })));
+}
+
+#[tokio::test]
+async fn the_way_may_be_of_short_windows_where_long_ones_do_not_fit() {
+    let windows = [(0, 10), (4, 15), (10, 20), (10, 25), (20, 30), (30, 40), (40, 50)];
+    let mut exports = Vec::new();
+    for (from, until) in windows {
+        exports.push(window(from, until).await);
+    }
+    let bridge = Bridge::new(exports, at(5), at(35)).unwrap();
+    assert_eq!(ids(&bridge), ["0-10", "10-20", "20-30", "30-40"], "neither 4-15 nor 10-25 leads on");
+}
+
+#[tokio::test]
+async fn exports_in_another_format_do_not_matter_unless_they_are_needed() {
+    let needless = [
+        ion(made_full(5)),
+        ion(made_window(0, 10)),
+        ion(made_window(10, 20)),
+        ion(made_window(12, 17)),
+        made_full(10),
+        made_window(10, 20),
+    ];
+    assert_eq!(ids(&Bridge::newest(exports(&needless).await).unwrap()), ["full-10", "10-20"]);
+    let since = Bridge::new(exports(&needless[1..4]).await.into_iter().chain([window(10, 20).await]), at(10), at(20));
+    assert_eq!(ids(&since.unwrap()), ["10-20"]);
+
+    for (needed, named) in [
+        (vec![made_full(10), ion(made_window(10, 20))], "10-20-ion"),
+        (vec![made_full(10), ion(made_window(10, 20)), made_window(20, 30)], "10-20-ion"),
+        (vec![made_full(10), ion(made_full(20))], "full-20-ion"),
+        (vec![ion(made_full(10)), made_window(10, 20)], "full-10-ion"),
+        (vec![ion(made_window(0, 10)), made_window(10, 20)], "0-10-ion"),
+        (vec![ion(made_window(0, 10))], "0-10-ion"),
+    ] {
+        let error = Bridge::newest(exports(&needed).await).unwrap_err();
+        assert!(matches!(&error, ExportError::Format { .. }), "{named}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("AWSDynamoDB/{named}`")) && text.contains("ION"), "{named}: {text}");
+    }
+    let full = exports(&[ion(made_full(10))]).await.remove(0);
+    assert!(matches!(Bridge::from_full(full, [], at(10)), Err(ExportError::Format { .. })));
 }
 
 #[tokio::test]

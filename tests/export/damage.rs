@@ -159,3 +159,40 @@ async fn what_is_no_export_of_ours() {
     let error = Export::open(store, "backup/AWSDynamoDB").await.unwrap_err();
     says(&error, &["backup/AWSDynamoDB", "manifest-summary.json"]);
 }
+
+#[tokio::test]
+async fn an_export_in_another_format_is_listed_and_never_read() {
+    let store = store().await;
+    change(&store, "manifest-summary", "DYNAMODB_JSON", "ION").await;
+    let exports = Export::all(store, "backup/AWSDynamoDB").await.unwrap();
+    assert!(exports.len() == 1 && !exports[0].is_readable());
+    let error = exports[0].batches(["PK"]).next().await.unwrap_err();
+    assert!(matches!(error, ExportError::Format { .. }), "{error}");
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test]
+async fn an_export_in_another_format_is_no_history_without_items() {
+    use anabranch::{
+        dispatch::Dispatcher,
+        handler::{Deadline, Failure},
+        record::{NewImage, RawImage, Record},
+        router::Router,
+        source::backfill::Backfill,
+    };
+
+    let store = store().await;
+    change(&store, "manifest-summary", "DYNAMODB_JSON", "ION").await;
+    let export = Export::all(store, "backup/AWSDynamoDB").await.unwrap().remove(0);
+    let never = |_: Record<RawImage, NewImage>| async { Err::<(), _>(Failure::retry("a record was read")) };
+    let backfill =
+        Backfill::new(export.history(["PK"]), Dispatcher::new(Router::<NewImage>::new().every(never)), "never");
+    let places = backfill.history().places();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        let error = backfill.run_slice(backfill.begin("job", place), Deadline::NEVER).await.unwrap_err();
+        let text = std::iter::successors(Some(&error as &dyn Error), |error| Error::source(*error));
+        let text = text.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        assert!(text.contains("has the format ION"), "{text}");
+    }
+}

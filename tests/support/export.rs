@@ -20,15 +20,18 @@ pub(crate) struct Made {
     /// The lines of each data file.
     pub(crate) files: Vec<Vec<String>>,
     pub(crate) table: String,
+    pub(crate) format: &'static str,
+    /// How much later than `until` it ends.
+    pub(crate) millis: u64,
 }
 
 impl Made {
     pub(crate) fn full(id: &str, until: u64, files: Vec<Vec<String>>) -> Self {
-        Self { id: id.into(), from: None, until, files, table: TABLE.into() }
+        Self { id: id.into(), from: None, until, files, table: TABLE.into(), format: "DYNAMODB_JSON", millis: 0 }
     }
 
     pub(crate) fn incremental(id: &str, from: u64, until: u64, files: Vec<Vec<String>>) -> Self {
-        Self { id: id.into(), from: Some(from), until, files, table: TABLE.into() }
+        Self { from: Some(from), ..Self::full(id, until, files) }
     }
 
     /// Where DynamoDB puts the export when it is asked for the prefix `backup`.
@@ -70,22 +73,23 @@ impl Made {
     }
 
     fn summary(&self, items: usize) -> String {
-        let time = |seconds: u64| {
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        let time = |millis: u64| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis);
             humantime::format_rfc3339_millis(time).to_string()
         };
+        let until = time(self.until * 1_000 + self.millis);
         let mut summary = json!({
             "version": "2020-06-30", "exportArn": format!("{}/export/{}", self.table, self.id), "tableArn": self.table,
             "tableId": "12345a12", "s3Bucket": "b", "s3Prefix": "backup", "itemCount": items, "billedSizeBytes": 0,
-            "manifestFilesS3Key": format!("{}/manifest-files.json", self.folder()), "outputFormat": "DYNAMODB_JSON",
+            "manifestFilesS3Key": format!("{}/manifest-files.json", self.folder()), "outputFormat": self.format,
         });
         match self.from {
-            None => summary["exportTime"] = time(self.until).into(),
+            None => summary["exportTime"] = until.into(),
             Some(from) => {
                 summary["exportType"] = "INCREMENTAL_EXPORT".into();
                 summary["outputView"] = "NEW_AND_OLD_IMAGES".into();
-                summary["exportFromTime"] = time(from).into();
-                summary["exportToTime"] = time(self.until).into();
+                summary["exportFromTime"] = time(from * 1_000).into();
+                summary["exportToTime"] = until.into();
             }
         }
         summary.to_string()

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::{Batches, Export, ExportError, Kind};
+use super::{Batches, Export, ExportError, Kind, chain::chain};
 use crate::record::Timestamp;
 
 /// Exports that together hold every change of a while.
@@ -14,36 +14,26 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Orders incremental exports by time, and checks that every change from `since` until `until` is in one of them.
+    /// Orders incremental exports by time, and checks that every change from `since` until `until` is in exactly one of them.
     ///
     /// `since` is a time at which the targets were up to date at the latest, `until` one from which on the stream is read:
-    /// at most 24 hours ago. Exports that end before `since` are left out, and those within the window of another.
+    /// at most 24 hours ago. Exports that are not needed are left out, such as those that end before `since`, lie within the
+    /// window of another, or are in another format than the one that is read here.
     ///
     /// # Errors
-    /// No exports, exports of several tables, full ones, and a gap, which is named.
+    /// No exports, exports of several tables, full ones. A gap, or windows that overlap where no others lead past, which are named.
+    /// An export in another format if there is no way without it.
     pub fn new(
         exports: impl IntoIterator<Item = Export>,
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Self, ExportError> {
-        let mut exports: Vec<_> = exports.into_iter().collect();
+        let exports: Vec<_> = exports.into_iter().collect();
         of_one_table(&exports)?;
         if let Some(full) = exports.iter().find(|export| is_full(export)) {
             return Err(ExportError::Full { export: full.arn().to_owned() });
         }
-        exports.retain(|export| export.kind().until() > since);
-        without_nested(&mut exports);
-        let mut covered = since;
-        for kind in exports.iter().map(Export::kind) {
-            if kind.from() > covered {
-                return Err(ExportError::Gap { from: covered, until: kind.from() });
-            }
-            covered = kind.until();
-        }
-        if covered < until {
-            return Err(ExportError::Gap { from: covered, until });
-        }
-        if exports.is_empty() { Err(ExportError::NoBridge) } else { Ok(Self { exports }) }
+        readable(&exports, |exports| chain(None, exports, since, until))
     }
 
     /// A full export, and the incremental ones from its time until `until`: for targets that are built anew.
@@ -58,18 +48,18 @@ impl Bridge {
         if !is_full(&full) {
             return Err(ExportError::NotFull { export: full.arn().to_owned() });
         }
-        let since = full.kind().until();
-        let mut exports = match Self::new(incremental, since, until) {
-            Err(ExportError::NoBridge) if since >= until => Vec::new(),
-            bridge => bridge?.exports,
-        };
+        let incremental: Vec<_> = incremental.into_iter().collect();
+        if let Some(full) = incremental.iter().find(|export| is_full(export)) {
+            return Err(ExportError::Full { export: full.arn().to_owned() });
+        }
+        let mut exports = incremental;
         exports.insert(0, full);
         of_one_table(&exports)?;
-        Ok(Self { exports })
+        readable(&exports, |exports| from_newest(exports, until))
     }
 
-    /// As far as these exports reach: the newest full one and the incremental ones since, or, where none is full, the incremental
-    /// ones from the first to the last.
+    /// As far as these exports reach: a full one and the incremental ones since, or, where none is full, the incremental
+    /// ones from the first to the last. Of several full ones the newest from which the others lead to the end.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -80,10 +70,9 @@ impl Bridge {
         let (Some(since), Some(until)) = (kinds().map(Kind::from).min(), kinds().map(Kind::until).max()) else {
             return Err(ExportError::NoBridge);
         };
-        let (full, incremental): (Vec<_>, Vec<_>) = exports.into_iter().partition(is_full);
-        match full.into_iter().max_by_key(|export| export.kind().until()) {
-            Some(full) => Self::from_full(full, incremental, until),
-            None => Self::new(incremental, since, until),
+        match exports.iter().any(is_full) {
+            true => readable(&exports, |exports| from_newest(exports, until)),
+            false => readable(&exports, |exports| chain(None, exports, since, until)),
         }
     }
 
@@ -103,16 +92,32 @@ impl Bridge {
     }
 }
 
-/// In the order of their beginnings, and so of their ends. What lies within a longer one is left out: an item that came there and went
-/// before the longer one ended is in the shorter one only, and would stay.
-fn without_nested(exports: &mut Vec<Export>) {
-    exports.sort_by_key(|export| (export.kind().from(), Reverse(export.kind().until())));
-    let mut reached = None;
-    exports.retain(|export| {
-        let is_further = reached < Some(export.kind().until());
-        reached = reached.max(Some(export.kind().until()));
-        is_further
+/// The chain of the exports that can be read. If the others are needed as well, one of them is named.
+fn readable(
+    exports: &[Export],
+    chain: impl Fn(&[Export]) -> Result<Vec<Export>, ExportError>,
+) -> Result<Bridge, ExportError> {
+    let read: Vec<_> = exports.iter().filter(|export| export.is_readable()).cloned().collect();
+    let exports = match chain(&read) {
+        Err(_) if read.len() < exports.len() => chain(exports)?,
+        exports => exports?,
+    };
+    exports.iter().try_for_each(Export::check_format)?;
+    Ok(Bridge { exports })
+}
+
+/// From the newest full export from which windows lead to the end; if there is none, what is wrong with the newest.
+fn from_newest(exports: &[Export], until: Timestamp) -> Result<Vec<Export>, ExportError> {
+    let (mut full, windows): (Vec<_>, Vec<_>) = exports.iter().cloned().partition(is_full);
+    full.sort_by_key(|export| Reverse(export.kind().until()));
+    let mut chains = full.iter().map(|full| match full.kind().until() {
+        since if since < until => chain(Some(full), &windows, since, until),
+        _ => Ok(vec![full.clone()]),
     });
+    match chains.next() {
+        Some(Err(error)) => chains.find_map(Result::ok).ok_or(error),
+        newest => newest.unwrap_or(Err(ExportError::NoBridge)),
+    }
 }
 
 fn is_full(export: &Export) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Kind;
 use crate::record::Timestamp;
 
 /// Why an export cannot be read. Files are named by their paths in the store.
@@ -158,6 +159,22 @@ pub enum ExportError {
         from: Timestamp,
         /// Until when.
         until: Timestamp,
+    },
+    /// The windows of two exports of a bridge overlap, and no others lead past them.
+    #[error(
+        "{first} ({first_holds}) and {second} ({second_holds}) overlap: an item that came in the time that both have, and went \
+         after it, would stay; make an incremental export from {} until {}, which takes the place of the second",
+        .first_holds.until(), .second_holds.until()
+    )]
+    Overlap {
+        /// The export that ends first.
+        first: String,
+        /// What it holds.
+        first_holds: Kind,
+        /// The export that ends last.
+        second: String,
+        /// What it holds.
+        second_holds: Kind,
     },
 }
 

@@ -92,6 +92,7 @@ impl FileReader {
     }
 
     async fn read(&self) -> Result<(), Stop> {
+        self.export.check_format()?;
         let (store, path) = (self.export.store(), self.export.file(self.file).1);
         let fetched = store.get(path).await.map_err(|source| self.not_fetched(source))?;
         let mut chunks = fetched.into_stream();

@@ -1,6 +1,6 @@
 //! What the manifests of an export say.
 
-use std::time::UNIX_EPOCH;
+use std::{fmt, time::UNIX_EPOCH};
 
 use serde::Deserialize;
 
@@ -54,6 +54,16 @@ impl Kind {
         match self {
             Self::Full { as_of } => as_of,
             Self::Incremental { from, .. } => from,
+        }
+    }
+}
+
+/// `as of 2026-11-21T02:40:00Z`, or `from 2026-11-21T02:40:00Z until 2026-11-21T03:40:00Z`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { as_of } => write!(f, "as of {as_of}"),
+            Self::Incremental { from, until } => write!(f, "from {from} until {until}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod bridge;
+mod chain;
 mod cursor;
 mod error;
 mod file;

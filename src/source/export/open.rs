@@ -28,6 +28,7 @@ pub struct Export(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn ObjectStore>,
+    folder: Path,
     summary: Summary,
     kind: Kind,
     files: Vec<DataFile>,
@@ -45,23 +46,26 @@ impl Export {
     /// # Errors
     /// No finished export there, manifests that are damaged or contradict each other, or another format than DYNAMODB_JSON.
     pub async fn open(store: Arc<dyn ObjectStore>, folder: impl Into<Path>) -> Result<Self, ExportError> {
-        let folder = folder.into();
+        let export = Self::of_any_format(store, folder.into()).await?;
+        export.check_format()?;
+        Ok(export)
+    }
+
+    async fn of_any_format(store: Arc<dyn ObjectStore>, folder: Path) -> Result<Self, ExportError> {
         let folder = if folder.filename() == Some(SUMMARY) { parent(&folder) } else { folder };
         let summary = manifest(&*store, &folder, SUMMARY).await?;
         let path = child(&folder, SUMMARY);
         let refused = |reason| ExportError::Manifest { file: path.to_string(), reason };
         let summary = Summary::parse(&summary).map_err(refused)?;
-        if !summary.is_readable() {
-            return Err(ExportError::Format { folder: folder.to_string(), format: summary.output_format });
-        }
         let kind = summary.kind().map_err(refused)?;
         let files = files(&*store, &folder, &summary).await?;
         let paths = locate(&*store, &folder, &summary, &files).await?;
-        Ok(Self(Arc::new(Inner { store, summary, kind, files, paths })))
+        Ok(Self(Arc::new(Inner { store, folder, summary, kind, files, paths })))
     }
 
     /// Opens all finished exports under a prefix, such as `PREFIX/AWSDynamoDB`, in the order of their ids, which is that of
-    /// their making.
+    /// their making. Those in another format than DYNAMODB_JSON are among them: reading one fails, and so does a
+    /// [`Bridge`](super::Bridge) that needs it.
     ///
     /// # Errors
     /// The store cannot be listed, or one of them cannot be opened.
@@ -119,6 +123,18 @@ impl Export {
         self.0.kind
     }
 
+    /// Whether it is in the format DYNAMODB_JSON, which is the one that is read here.
+    pub fn is_readable(&self) -> bool {
+        self.0.summary.is_readable()
+    }
+
+    pub(super) fn check_format(&self) -> Result<(), ExportError> {
+        if self.is_readable() {
+            return Ok(());
+        }
+        Err(ExportError::Format { folder: self.0.folder.to_string(), format: self.0.summary.output_format.clone() })
+    }
+
     /// How many items it has, or changes.
     pub fn items(&self) -> u64 {
         self.0.summary.item_count
@@ -143,7 +159,7 @@ impl Export {
 }
 
 async fn open_if_there(store: Arc<dyn ObjectStore>, folder: Path) -> Result<Option<Export>, ExportError> {
-    match Export::open(store, folder).await {
+    match Export::of_any_format(store, folder).await {
         Ok(export) => Ok(Some(export)),
         Err(ExportError::NoExport { .. }) => Ok(None),
         Err(error) => Err(error),

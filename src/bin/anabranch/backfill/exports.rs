@@ -77,6 +77,7 @@ impl ExportPlan {
                     .to_owned(),
             );
         }
+        self.warnings.extend(bridge.exports().windows(2).filter_map(|pair| overlap(&pair[0], &pair[1])));
         let until = bridge.until();
         if Timestamp::from(now).as_nanos().saturating_sub(until.as_nanos()) > RETENTION.as_nanos() as i64 {
             self.warnings.push(format!(
@@ -93,6 +94,20 @@ impl ExportPlan {
             None => history,
         }
     }
+}
+
+/// A bridge takes what begins within the last second of another for its continuation.
+fn overlap(first: &Export, second: &Export) -> Option<String> {
+    let (Kind::Full { as_of: end } | Kind::Incremental { until: end, .. }) = first.kind();
+    let Kind::Incremental { from, .. } = second.kind() else { return None };
+    (from < end).then(|| {
+        format!(
+            "{} begins less than a second before {} ends: an item that came in that time, and went after it, stays; \
+             ask for exports as of whole seconds",
+            second.id(),
+            first.id()
+        )
+    })
 }
 
 /// The exports at all places, those of one table if it is named.
