@@ -11,9 +11,12 @@
 
 use std::sync::Mutex;
 
-use anabranch::sink::{
-    aws, conformance,
-    publisher::{Attribute, Message, PublishError, Publisher, Sns},
+use anabranch::{
+    aws,
+    sink::{
+        conformance,
+        publisher::{Attribute, Message, PublishError, Publisher, Sns},
+    },
 };
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::config::Credentials;

@@ -10,9 +10,12 @@
 
 use std::sync::Mutex;
 
-use anabranch::sink::{
-    aws, conformance,
-    dead_letter::{DeadLetter, Sqs},
+use anabranch::{
+    aws,
+    sink::{
+        conformance,
+        dead_letter::{DeadLetter, Sqs},
+    },
 };
 use aws_config::Region;
 use aws_sdk_sqs::{Client, config::Credentials};

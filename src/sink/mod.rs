@@ -24,6 +24,3 @@ pub mod ledger;
 mod lines;
 pub mod publisher;
 pub mod table;
-
-#[cfg(feature = "aws")]
-pub use crate::aws;

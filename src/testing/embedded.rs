@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
-    sink::aws::{self, AwsFailure},
+    aws::{self, AwsFailure},
     view::DEFAULT_EXPIRY_ATTRIBUTE,
 };
 

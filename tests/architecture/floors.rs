@@ -11,6 +11,7 @@
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::{Item, ItemUse, UseTree, Visibility};
 
 use crate::tree::{Place, Tree};
 
@@ -45,6 +46,27 @@ fn violations_at(place: &Place<'_>) -> Vec<String> {
         Some(format!("{}:{}: {reason}", place.file.path, used.line))
     });
     forbidden.collect()
+}
+
+/// Rooms that are shown under a second name, as `file: the name`.
+pub(crate) fn aliases(tree: &Tree) -> Vec<String> {
+    let shown = tree.places().into_iter().filter(|place| has_floors(&place.file.path)).filter_map(|place| {
+        let Item::Use(ItemUse { vis: Visibility::Public(_), tree: UseTree::Path(path), .. }) = place.item else {
+            return None;
+        };
+        let rooms = whole_rooms(&path.tree).into_iter().filter(|_| path.ident == "crate");
+        Some(rooms.map(|room| format!("{}: {}::{room}", place.file.path, place.module.join("::"))).collect::<Vec<_>>())
+    });
+    shown.flatten().collect()
+}
+
+fn whole_rooms(tree: &UseTree) -> Vec<String> {
+    match tree {
+        UseTree::Name(name) => vec![name.ident.to_string()],
+        UseTree::Rename(name) => vec![name.rename.to_string()],
+        UseTree::Group(group) => group.items.iter().flat_map(whole_rooms).collect(),
+        UseTree::Path(_) | UseTree::Glob(_) => Vec::new(),
+    }
 }
 
 fn floor(room: &str) -> Option<usize> {
@@ -203,6 +225,18 @@ mod tests {
         for text in ["use crate::Record;", "use super::*;", "use crate::*;", "use crate::{self as house};"] {
             let found = found("src/router/mod.rs", text);
             assert!(found.len() == 1 && found[0].ends_with("which is no room"), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_has_one_public_name() {
+        let found = |text: &str| aliases(&Tree::new([("src/sink/mod.rs", text)]));
+        assert_eq!(found("pub use crate::aws;"), ["src/sink/mod.rs: sink::aws"]);
+        assert_eq!(found("pub use crate::{aws as cloud, record::Version};"), ["src/sink/mod.rs: sink::cloud"]);
+        for fine in
+            ["use crate::aws;", "pub(crate) use crate::aws;", "pub use crate::record::Version;", "pub use table::Row;"]
+        {
+            assert_eq!(found(fine), [""; 0], "{fine}");
         }
     }
 

@@ -18,6 +18,11 @@ fn a_room_uses_only_the_floors_below_its_own() {
 }
 
 #[test]
+fn a_room_has_one_name() {
+    assert_none("rooms under a second public name", &floors::aliases(&Tree::of_the_house()));
+}
+
+#[test]
 fn a_file_is_one_room() {
     assert_none("over 600 lines without tests", &measure::long_files(&Tree::of_the_house(), 600));
 }

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 #[cfg(feature = "aws")]
-use crate::sink::aws::AwsFailure;
+use crate::aws::AwsFailure;
 use crate::sink::lines::LineError;
 
 /// Why a letter could not be kept, or a kept one not be read.

@@ -10,7 +10,7 @@ use futures_util::{
 };
 
 use super::{DeadLetter, DeadLetterError, DeadLetterSink};
-use crate::sink::aws::{self, AwsFailure};
+use crate::aws::{self, AwsFailure};
 
 /// Bytes that a queue takes per message and per request unless it was told otherwise.
 const DEFAULT_LIMIT: usize = 262_144;
@@ -155,7 +155,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::sink::aws::double::{self, Answer};
+    use crate::aws::double::{self, Answer};
 
     const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead";
 

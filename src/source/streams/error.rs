@@ -7,7 +7,7 @@ use aws_sdk_dynamodbstreams::{
     },
 };
 
-use crate::sink::aws::AwsFailure;
+use crate::aws::AwsFailure;
 
 /// Why a stream cannot be read.
 #[derive(Debug, thiserror::Error)]

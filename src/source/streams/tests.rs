@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    aws::double::{self, Answer},
     dispatch::{Cause, Unfinished},
-    sink::aws::double::{self, Answer},
 };
 
 const STREAM: &str = "arn:aws:dynamodb:eu-central-1:123456789012:table/T/stream/2026-11-21T00:00:00.000";

@@ -5,9 +5,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anabranch::sink::{
+use anabranch::{
     aws,
-    publisher::{JsonLines, Message, PublishError, Publisher, Sns},
+    sink::publisher::{JsonLines, Message, PublishError, Publisher, Sns},
 };
 use aws_config::Region;
 use aws_sdk_sns::config::Credentials;

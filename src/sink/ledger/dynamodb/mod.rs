@@ -14,9 +14,9 @@ use futures_util::{FutureExt, future::BoxFuture};
 use writes::{Answer, Entry, Write};
 
 use super::{Claim, Fence, Ledger, LedgerError, Owner, Term, checked};
-use crate::sink::{
+use crate::{
     aws::{self, AwsFailure},
-    table::TRANSACTION_ACTIONS,
+    sink::table::TRANSACTION_ACTIONS,
 };
 
 /// Requests on their way at the same time.
@@ -232,7 +232,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::sink::aws::double;
+    use crate::aws::double;
 
     fn term() -> Term {
         Term::new(UNIX_EPOCH + Duration::from_secs(1_000), Duration::from_secs(60))

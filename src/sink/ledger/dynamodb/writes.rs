@@ -11,7 +11,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::{DynamoDb, REQUESTS};
-use crate::sink::{aws::AwsFailure, ledger::LedgerError, table::wait_after};
+use crate::{
+    aws::AwsFailure,
+    sink::{ledger::LedgerError, table::wait_after},
+};
 
 /// How often entries are tried together, before each is written by itself.
 const ROUNDS: u32 = 4;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_sns::types::BatchResultErrorEntry;
 
-use crate::sink::{aws::AwsFailure, publisher::PublishError};
+use crate::{aws::AwsFailure, sink::publisher::PublishError};
 
 /// A request that failed as a whole.
 pub(super) fn of_request(topic: &Arc<str>, failure: AwsFailure) -> PublishError {

@@ -23,7 +23,7 @@ use futures_util::{
 use schedule::Schedule;
 
 use super::{Message, PublishError, Publisher};
-use crate::sink::aws::{self, AwsFailure};
+use crate::aws::{self, AwsFailure};
 
 /// Messages that SNS takes in one request.
 const ENTRIES: usize = 10;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::sink::{aws::double, publisher::Attribute};
+use crate::{aws::double, sink::publisher::Attribute};
 
 const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:pets";
 const FIFO: &str = "arn:aws:sns:eu-central-1:123456789012:pets.fifo";

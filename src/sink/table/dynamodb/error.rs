@@ -55,9 +55,9 @@ mod tests {
     use aws_sdk_dynamodb::Client;
 
     use super::*;
-    use crate::sink::{
+    use crate::{
         aws::double,
-        table::{DynamoDb, Guard, RowWrite, Table, item, text},
+        sink::table::{DynamoDb, Guard, RowWrite, Table, item, text},
     };
 
     fn put() -> RowWrite {

@@ -169,9 +169,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sink::{
+    use crate::{
         aws::double,
-        table::{DynamoDb, TransactTable, item, text},
+        sink::table::{DynamoDb, TransactTable, item, text},
     };
 
     fn key() -> Item {
