@@ -46,6 +46,9 @@ pub enum Change<T: Send + 'static, V: StreamView = NewAndOldImages> {
 pub enum Facet {
     /// The change as it is.
     Whole,
+    /// A modify that changed the entity type, seen as it is by a route of both types: at a [version](super::Version) just above the
+    /// change's own, so that it counts more than what a route of the old type alone makes of it.
+    Both,
     /// A modify seen by the type that the item joined: an insert, at a [version](super::Version) just above the change's own.
     Joined,
     /// A modify seen by the type that the item left: a remove, at the version of the change.
@@ -57,7 +60,9 @@ impl<T: FromImage, V: StreamView> Change<T, V> {
         match (raw.event_name(), facet) {
             (EventName::Insert, _) | (EventName::Modify, Facet::Joined) => Ok(Self::Insert { new: V::new_image(raw)? }),
             (EventName::Remove, _) | (EventName::Modify, Facet::Left) => Ok(Self::Remove { old: V::old_image(raw)? }),
-            (EventName::Modify, Facet::Whole) => Ok(Self::Modify { old: V::old_image(raw)?, new: V::new_image(raw)? }),
+            (EventName::Modify, Facet::Whole | Facet::Both) => {
+                Ok(Self::Modify { old: V::old_image(raw)?, new: V::new_image(raw)? })
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ impl<T: Send + 'static, V: StreamView> Record<T, V> {
     /// The place of this change in the order of the item's changes (generation 0), as [its side](Self::facet) of it sees it.
     pub fn version(&self) -> Version {
         let version = Version::of(&self.raw);
-        if self.facet == Facet::Joined { version.joined() } else { version }
+        if matches!(self.facet, Facet::Joined | Facet::Both) { version.joined() } else { version }
     }
 
     /// Which side of the change this is: the whole, unless the item changed its entity type and two routes have a side each.
@@ -51,7 +51,7 @@ impl<T: Send + 'static, V: StreamView> Record<T, V> {
     /// What tells this side of the change from the other, behind the id of their event.
     pub(crate) fn side(&self) -> &'static str {
         match self.facet {
-            Facet::Whole => "",
+            Facet::Whole | Facet::Both => "",
             Facet::Left => "#REMOVE",
             Facet::Joined => "#INSERT",
         }

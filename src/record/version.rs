@@ -23,7 +23,8 @@ pub(crate) const PUT_RIGHT: char = '~';
 /// therefore a DynamoDB condition `stored < :version`, is their order.
 ///
 /// A change by which an item leaves one entity type and joins another has two places, where different routes handle the two
-/// sides: the insert to the new type comes just above the remove from the old one, and below the next change.
+/// sides: the insert to the new type comes just above the remove from the old one, and below the next change. So does the modify as
+/// it is, where a route is for both types.
 ///
 /// Versions compare states of **one item of one table**. Sequence numbers of different regions never compare.
 ///
@@ -63,7 +64,7 @@ impl Version {
         Self(format!("{generation:0GENERATION_DIGITS$}#s#{micros:0SNAPSHOT_DIGITS$}"))
     }
 
-    /// The place of the same change as the entity type sees it that the item joined.
+    /// The place of the same change for all but those who see an item leave.
     pub(super) fn joined(mut self) -> Self {
         self.0.push(JOINED);
         self

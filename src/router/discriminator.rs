@@ -38,7 +38,7 @@ impl Discriminator {
                     EventName::Insert => named(new).map(Routing::whole),
                     EventName::Remove => named(old).map(Routing::whole),
                     EventName::Modify if old == new => named(new).map(Routing::whole),
-                    EventName::Modify => Ok(Routing { whole: 0, left: named(old)?, joined: named(new)? }),
+                    EventName::Modify => Ok(Routing::between(named(old)?, named(new)?)),
                 }
             }
         }

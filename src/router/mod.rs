@@ -58,7 +58,8 @@ impl Router<NewAndOldImages> {
     /// side if these have different routes. The [version](crate::record::Version) of the insert is just above that of the
     /// remove, so that whatever is guarded by versions ends right in either order, even if both write the same row. What is
     /// not, such as [`Replica::plain`](crate::replica::Replica::plain) or an update of your own, must not be the target of
-    /// both: give the two types one route, with [`route_all`](Self::route_all).
+    /// both: give the two types one route, with [`route_all`](Self::route_all). The same holds beside a route of
+    /// [every](Self::every) type, or of both, which gets the modify as it is: its version is just above that of the remove as well.
     ///
     /// This needs both images, so only a stream of `NEW_AND_OLD_IMAGES` can be routed by an attribute.
     pub fn by_attribute(name: impl Into<String>) -> Self {
@@ -85,7 +86,8 @@ impl<V: StreamView> Router<V> {
 
     /// Routes the entity type that the handler names by its record type.
     ///
-    /// Several handlers of one entity all get its records; a record is done with when all are.
+    /// Several handlers of one entity all get its records, side by side; a record is done with when all are. See
+    /// [`every`](Self::every) for what they must not share.
     #[must_use]
     pub fn on<T, W, M>(self, handler: impl IntoHandler<T, W, M>) -> Self
     where
@@ -143,6 +145,13 @@ impl<V: StreamView> Router<V> {
     }
 
     /// Gives every record to the handler, whatever its entity type, beside the handlers of that type.
+    ///
+    /// A handler that is on two routes gets a record twice, and nothing here can tell that it is the same: an effect without a guard
+    /// happens twice. Two routes may write the same row, document or view if they make the same of each item, under guard: the second
+    /// is skipped as stale, for the price of its requests. They must not if they make different things of one item, since both are
+    /// at one version, and the first that comes keeps the other out, whichever that is. Give such a target one route, and let its
+    /// function look at the item; or give each route a target of its own, views a name of their own, and
+    /// [idempotent](crate::idempotency) handlers a ledger of their own.
     #[must_use]
     pub fn every<T, W, M>(mut self, handler: impl IntoHandler<T, W, M>) -> Self
     where
@@ -246,9 +255,8 @@ impl Table {
 
     /// Where a record goes.
     pub(crate) fn routing(&self, raw: &RawRecord) -> Result<Routing, Unrouted> {
-        let mut routing = self.discriminator.routing(raw, |entity| self.lookup(entity))?;
-        routing.whole |= self.every;
-        Ok(routing)
+        let routing = self.discriminator.routing(raw, |entity| self.lookup(entity))?;
+        Ok(routing.and_every(self.every))
     }
 
     fn lookup(&self, entity: Option<&[u8]>) -> Option<u64> {

@@ -16,12 +16,14 @@ pub(crate) struct Route {
 /// The routes of one record, a bit each, by what they see of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Routing {
-    /// Routes that see the change as it is.
-    pub(crate) whole: u64,
-    /// Routes of the entity type that the item left.
-    pub(crate) left: u64,
-    /// Routes of the entity type that the item joined.
-    pub(crate) joined: u64,
+    /// Routes that see a change within one entity type.
+    pub(super) whole: u64,
+    /// Routes that see as it is what changed the entity type, being for both types or for every one.
+    pub(super) both: u64,
+    /// Routes of the entity type only that the item left.
+    pub(super) left: u64,
+    /// Routes of the entity type only that the item joined.
+    pub(super) joined: u64,
 }
 
 impl Routing {
@@ -29,30 +31,40 @@ impl Routing {
         Self { whole: routes, ..Self::default() }
     }
 
+    /// The routes of the entity types that an item left and joined.
+    pub(super) fn between(left: u64, joined: u64) -> Self {
+        let both = left & joined;
+        Self { whole: 0, both, left: left & !both, joined: joined & !both }
+    }
+
+    /// With the routes of every entity type.
+    pub(super) fn and_every(mut self, routes: u64) -> Self {
+        match self.both | self.left | self.joined {
+            0 => self.whole |= routes,
+            _ => self.both |= routes,
+        }
+        self
+    }
+
     /// All routes, whatever they see.
     pub(crate) fn all(self) -> u64 {
-        self.whole | self.left | self.joined
+        self.whole | self.both | self.left | self.joined
     }
 
-    /// Each route, in order, with what it sees. A handler of both entity types sees the change as it is.
+    /// Each route with what it sees.
     pub(crate) fn facets(self) -> impl Iterator<Item = (usize, Facet)> {
-        bits(self.all()).map(move |route| (route, self.facet(route)))
-    }
-
-    fn facet(self, route: usize) -> Facet {
-        let sees = |routes: u64| routes & (1 << route) != 0;
-        match (sees(self.left), sees(self.joined)) {
-            _ if sees(self.whole) => Facet::Whole,
-            (true, false) => Facet::Left,
-            (false, true) => Facet::Joined,
-            _ => Facet::Whole,
-        }
+        bits(self.whole)
+            .map(|route| (route, Facet::Whole))
+            .chain(bits(self.both).map(|route| (route, Facet::Both)))
+            .chain(bits(self.left).map(|route| (route, Facet::Left)))
+            .chain(bits(self.joined).map(|route| (route, Facet::Joined)))
     }
 
     /// Without a route that has answered.
     pub(crate) fn remove(&mut self, route: usize) {
         let others = !(1 << route);
         self.whole &= others;
+        self.both &= others;
         self.left &= others;
         self.joined &= others;
     }
@@ -110,9 +122,10 @@ mod tests {
 
     #[test]
     fn facets_name_each_route_once() {
-        let routing = Routing { whole: 0b1, left: 0b110, joined: 0b1100 };
-        let facets: Vec<_> = routing.facets().collect();
-        assert_eq!(facets, [(0, Facet::Whole), (1, Facet::Left), (2, Facet::Whole), (3, Facet::Joined)]);
+        let facets: Vec<_> = Routing::between(0b110, 0b1100).and_every(0b1).facets().collect();
+        assert_eq!(facets, [(0, Facet::Both), (2, Facet::Both), (1, Facet::Left), (3, Facet::Joined)]);
+        let facets: Vec<_> = Routing::whole(0b10).and_every(0b1).facets().collect();
+        assert_eq!(facets, [(0, Facet::Whole), (1, Facet::Whole)]);
     }
 
     #[test]
