@@ -17,13 +17,11 @@ pub(crate) struct Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Routing {
     /// Routes that see a change within one entity type.
-    pub(super) whole: u64,
-    /// Routes that see as it is what changed the entity type, being for both types or for every one.
-    pub(super) both: u64,
-    /// Routes of the entity type only that the item left.
-    pub(super) left: u64,
-    /// Routes of the entity type only that the item joined.
-    pub(super) joined: u64,
+    whole: u64,
+    /// Routes of the entity type that the item left.
+    left: u64,
+    /// Routes of the entity type that the item joined.
+    joined: u64,
 }
 
 impl Routing {
@@ -33,38 +31,39 @@ impl Routing {
 
     /// The routes of the entity types that an item left and joined.
     pub(super) fn between(left: u64, joined: u64) -> Self {
-        let both = left & joined;
-        Self { whole: 0, both, left: left & !both, joined: joined & !both }
+        Self { whole: 0, left, joined }
     }
 
-    /// With the routes of every entity type.
+    /// With the routes of every entity type, which are of both where there are two.
     pub(super) fn and_every(mut self, routes: u64) -> Self {
-        match self.both | self.left | self.joined {
-            0 => self.whole |= routes,
-            _ => self.both |= routes,
+        if self.left | self.joined == 0 {
+            self.whole |= routes;
+        } else {
+            self.left |= routes;
+            self.joined |= routes;
         }
         self
     }
 
     /// All routes, whatever they see.
     pub(crate) fn all(self) -> u64 {
-        self.whole | self.both | self.left | self.joined
+        self.whole | self.left | self.joined
     }
 
-    /// Each route with what it sees.
+    /// Each route with what it sees. A handler of both entity types sees the change as it is.
     pub(crate) fn facets(self) -> impl Iterator<Item = (usize, Facet)> {
+        let both = self.left & self.joined;
         bits(self.whole)
             .map(|route| (route, Facet::Whole))
-            .chain(bits(self.both).map(|route| (route, Facet::Both)))
-            .chain(bits(self.left).map(|route| (route, Facet::Left)))
-            .chain(bits(self.joined).map(|route| (route, Facet::Joined)))
+            .chain(bits(both).map(|route| (route, Facet::Both)))
+            .chain(bits(self.left & !both).map(|route| (route, Facet::Left)))
+            .chain(bits(self.joined & !both).map(|route| (route, Facet::Joined)))
     }
 
     /// Without a route that has answered.
     pub(crate) fn remove(&mut self, route: usize) {
         let others = !(1 << route);
         self.whole &= others;
-        self.both &= others;
         self.left &= others;
         self.joined &= others;
     }
