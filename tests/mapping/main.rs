@@ -5,6 +5,7 @@ mod batching;
 mod contract;
 mod driver;
 mod failures;
+mod losses;
 mod play;
 mod reader;
 mod redrive;

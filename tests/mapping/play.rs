@@ -1,10 +1,10 @@
 //! What the tests share: settings, functions, and readings of what happened.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anabranch::{
-    source::mapping::{Answer, Settings},
-    testing::streams::{Invocation, Rehearsal, StreamSimulator},
+    source::mapping::{Answer, Event, Settings},
+    testing::streams::{Call, Fault, Invocation, Rehearsal, StreamSimulator},
 };
 use serde_json::{Value, json};
 
@@ -70,4 +70,26 @@ pub(crate) fn deliveries(play: &Rehearsal) -> HashMap<u64, usize> {
 /// The documents that a queue got.
 pub(crate) fn documents(play: &Rehearsal) -> Vec<Value> {
     play.failures().iter().map(|failure| serde_json::from_str(&failure.document()).expect("JSON")).collect()
+}
+
+pub(crate) fn open_shard(play: &Rehearsal) -> Arc<str> {
+    play.stream().open_shards()[0].clone()
+}
+
+pub(crate) fn has(play: &Rehearsal, event: impl Fn(&Event) -> bool) -> bool {
+    play.events().iter().any(event)
+}
+
+/// Faults for the calls that `wanted` picks, by their count from 0.
+pub(crate) fn fail(play: &Rehearsal, wanted: impl Fn(&Call, usize) -> Fault + Send + 'static) {
+    let mut counts = [0; 3];
+    play.stream().set_faults(move |call| {
+        let kind = match call {
+            Call::Describe => 0,
+            Call::Iterator(_) => 1,
+            Call::Records(_) => 2,
+        };
+        counts[kind] += 1;
+        wanted(call, counts[kind] - 1)
+    });
 }

@@ -1,4 +1,4 @@
-//! Shards, positions, and the ways in which both are lost.
+//! Shards and positions, and what the API makes of them.
 
 use std::sync::{
     Arc,
@@ -6,33 +6,11 @@ use std::sync::{
 };
 
 use anabranch::{
-    source::mapping::{Event, FaultKind, MappingError, Position, StartingPosition, TrimPolicy},
+    source::mapping::{Event, FaultKind, Position, StartingPosition},
     testing::streams::{Call, ChildShards, Fault, Quirks, Rehearsal},
 };
 
-use crate::play::{put, raising, seconds, settings, with};
-
-fn open_shard(play: &Rehearsal) -> Arc<str> {
-    play.stream().open_shards()[0].clone()
-}
-
-fn has(play: &Rehearsal, event: impl Fn(&Event) -> bool) -> bool {
-    play.events().iter().any(event)
-}
-
-/// Faults for the calls that `wanted` picks, by their count from 0.
-fn fail(play: &Rehearsal, wanted: impl Fn(&Call, usize) -> Fault + Send + 'static) {
-    let mut counts = [0; 3];
-    play.stream().set_faults(move |call| {
-        let kind = match call {
-            Call::Describe => 0,
-            Call::Iterator(_) => 1,
-            Call::Records(_) => 2,
-        };
-        counts[kind] += 1;
-        wanted(call, counts[kind] - 1)
-    });
-}
+use crate::play::{fail, has, open_shard, put, raising, seconds, settings, with};
 
 #[test]
 fn esm_04_disabled_and_enabled_again_it_goes_on_at_the_kept_position() {
@@ -294,166 +272,6 @@ fn a_blocked_shard_outlives_its_iterator() {
     play.run_for(seconds(3 * 3600));
     assert!(play.trace()[100..].concat().into_iter().eq(1..=20));
     assert!(has(&play, |event| matches!(event, Event::IteratorExpired { .. })));
-}
-
-#[test]
-fn a_trim_during_an_outage_fails_or_is_reported() {
-    for policy in [TrimPolicy::Fail, TrimPolicy::Continue] {
-        let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
-        put(&play, 2);
-        play.run_for(seconds(1));
-        put(&play, 1);
-        play.stream().advance(seconds(25 * 3600));
-        play.crash();
-        put(&play, 1);
-        play.run_for(seconds(60));
-        let gap = has(&play, |event| matches!(event, Event::Gap { after: Some(_), .. }));
-        assert!(gap, "{policy:?}");
-        let shard = open_shard(&play);
-        let failure = MappingError::Trimmed { stream: play.stream().arn(), shard };
-        match policy {
-            TrimPolicy::Fail => {
-                assert_eq!((play.machine().failure(), play.trace().len()), (Some(&failure), 1));
-            }
-            TrimPolicy::Continue => {
-                assert_eq!((play.machine().failure(), play.trace()), (None, vec![vec![1, 2], vec![4]]));
-            }
-        }
-    }
-}
-
-/// Runs under both policies: a gap fails every start until one continues, and is accepted from then on.
-fn loses(play: impl Fn(TrimPolicy) -> Rehearsal, handled: &[u64]) {
-    let gaps = |play: &Rehearsal| play.events().iter().filter(|it| matches!(it, Event::Gap { .. })).count();
-    let mut failing = play(TrimPolicy::Fail);
-    for start in 1..=3 {
-        failing.run_for(seconds(60));
-        let failure = failing.machine().failure();
-        assert!(matches!(failure, Some(MappingError::Trimmed { .. })), "start {start}: {failure:?}");
-        assert_eq!((failing.trace().concat(), gaps(&failing)), (vec![1, 2], start));
-        failing.crash();
-    }
-    let mut going_on = play(TrimPolicy::Continue);
-    going_on.run_for(seconds(60));
-    assert_eq!((going_on.machine().failure(), gaps(&going_on)), (None, 1));
-    assert_eq!(going_on.trace().concat(), handled);
-    going_on.set_trim_policy(TrimPolicy::Fail);
-    going_on.crash();
-    put(&going_on, 1);
-    going_on.run_for(seconds(60));
-    assert_eq!((going_on.machine().failure(), gaps(&going_on)), (None, 1), "it is accepted");
-    assert_eq!(going_on.trace().concat().len(), handled.len() + 1);
-}
-
-#[test]
-fn a_shard_that_is_gone_fails_or_is_reported_during_an_outage_or_not() {
-    for crash in [true, false] {
-        let play = |policy| {
-            let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
-            put(&play, 2);
-            play.run_for(seconds(1));
-            put(&play, 1);
-            play.stream().roll(&open_shard(&play));
-            play.stream().advance(seconds(25 * 3600));
-            if crash {
-                play.crash();
-            }
-            put(&play, 1);
-            play
-        };
-        loses(play, &[1, 2, 4]);
-    }
-}
-
-#[test]
-fn a_shard_without_a_position_that_is_trimmed_during_an_outage_fails_or_is_reported() {
-    for crash in [true, false] {
-        let play = |policy| {
-            let mut play = Rehearsal::new(with(|it| it.trimmed = policy));
-            put(&play, 2);
-            play.run_for(seconds(1));
-            play.stream().roll(&open_shard(&play));
-            play.run_for(seconds(5));
-            assert!(play.checkpoints().values().any(|checkpoint| checkpoint.finished), "the parent");
-            put(&play, 3);
-            play.stream().advance(seconds(25 * 3600));
-            if crash {
-                play.crash();
-            }
-            put(&play, 1);
-            play
-        };
-        loses(play, &[1, 2, 6]);
-    }
-}
-
-#[test]
-fn an_idle_shard_has_no_gap_when_its_last_record_is_trimmed() {
-    let mut play = Rehearsal::new(with(|it| it.poll_interval = seconds(10)));
-    put(&play, 2);
-    play.run_for(seconds(30 * 3600));
-    play.crash();
-    put(&play, 1);
-    play.run_for(seconds(10));
-    play.stream().expire_iterators();
-    play.run_for(seconds(30));
-    assert_eq!(play.trace(), [vec![1, 2], vec![3]]);
-    assert!(!has(&play, |event| matches!(event, Event::Gap { .. })));
-    assert_eq!(play.machine().failure(), None);
-}
-
-#[test]
-fn a_tip_with_something_undone_before_it_is_no_position_after_a_stop() {
-    let mut play = Rehearsal::new(with(|it| it.batch_size = 1));
-    play.set_function(raising(&[2]));
-    put(&play, 2);
-    play.run_for(seconds(23 * 3600 + 1800));
-    play.disable();
-    play.run_for(seconds(120));
-    play.stream().advance(seconds(3600));
-    play.set_function(raising(&[]));
-    play.enable();
-    put(&play, 1);
-    play.run_for(seconds(120));
-    assert!(has(&play, |event| matches!(event, Event::Gap { after: Some(_), .. })), "the second record was trimmed");
-    assert!(play.machine().failure().is_some());
-}
-
-#[test]
-fn an_idle_shard_has_no_gap_when_it_is_stopped_while_a_record_is_tried_again() {
-    for crash in [false, true] {
-        let mut play = Rehearsal::new(with(|it| it.poll_interval = seconds(10)));
-        play.set_function(raising(&[3]));
-        put(&play, 2);
-        play.run_for(seconds(30 * 3600));
-        put(&play, 1);
-        play.run_for(seconds(60));
-        play.disable();
-        play.run_for(seconds(120));
-        if crash {
-            play.crash();
-        }
-        play.set_function(raising(&[]));
-        play.enable();
-        play.run_for(seconds(60));
-        assert_eq!(play.trace().last(), Some(&vec![3]), "{crash}");
-        assert!(!has(&play, |event| matches!(event, Event::Gap { .. })), "{crash}");
-    }
-}
-
-#[test]
-fn a_shard_that_the_back_end_forgets_is_read_from_its_oldest_record_without_repeats() {
-    let mut play = Rehearsal::new(settings());
-    put(&play, 3);
-    play.run_for(seconds(1));
-    fail(&play, |call, nth| match call {
-        Call::Records(_) if nth < 3 => Fault::Fail(FaultKind::NotFound),
-        _ => Fault::None,
-    });
-    put(&play, 1);
-    play.run_for(seconds(60));
-    assert_eq!(play.trace(), [vec![1, 2, 3], vec![4]]);
-    assert!(has(&play, |event| matches!(event, Event::PositionLost { .. })));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub enum Event {
         shard: ShardId,
     },
     /// The back end does not know a position or an iterator; the shard is read from its oldest record, without what is
-    /// done with already.
+    /// done with already. If that record may not be the next one, a [`Gap`](Self::Gap) follows.
     PositionLost {
         /// The shard.
         shard: ShardId,

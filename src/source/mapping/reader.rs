@@ -65,6 +65,8 @@ pub(super) struct Reader {
     doubts: u32,
     /// The known position is of no use: read from the oldest record, and skip what was read already.
     from_horizon: bool,
+    /// Nobody said yet whether records behind the last one that was read are missing: the oldest record will tell.
+    lost: bool,
     empty_pages: u32,
     /// When it last stood at the tip; before it has read anything, when the shard was found.
     idle_at: Option<Timestamp>,
@@ -88,6 +90,7 @@ impl Reader {
             failures: 0,
             doubts: 0,
             from_horizon: false,
+            lost: false,
             empty_pages: 0,
             idle_at,
             closed: false,
@@ -110,6 +113,10 @@ impl Reader {
 
     pub(super) fn read_to(&self) -> Option<&Sequence> {
         self.read_to.as_ref()
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -149,7 +156,11 @@ impl Reader {
     pub(super) fn reopen(&mut self, now: Timestamp, doubt: Doubt) {
         self.ended = false;
         self.iterator = None;
-        self.from_horizon |= doubt == Doubt::Unknown;
+        if doubt == Doubt::Unknown {
+            self.from_horizon = true;
+            self.lost = self.read_to.is_some();
+            self.empty_pages = 0;
+        }
         self.doubts = 0;
         self.at = time::after(now, REOPENING);
     }
@@ -195,7 +206,7 @@ impl Reader {
                 Taken::default()
             }
             (FaultKind::Trimmed | FaultKind::Invalid, _) if known => self.trimmed(now, settings),
-            (FaultKind::NotFound, _) => self.unknown(now, fault),
+            (FaultKind::NotFound, _) => self.unknown(now, settings, fault),
             _ => self.failed(now, fault),
         }
     }
@@ -203,10 +214,26 @@ impl Reader {
     /// The position is beyond the trim horizon, and what came behind it may be, too.
     fn trimmed(&mut self, now: Timestamp, settings: &Settings) -> Taken {
         self.from_horizon = true;
+        self.lost = false;
         if self.idle_at.is_some_and(|tip| is_safe(settings, tip, now)) {
             return Taken::default();
         }
         self.missing(settings)
+    }
+
+    /// The oldest record behind a lost position tells: if the last one that was read is still there, so is all behind it; if it is not,
+    /// others may be gone with it. Where there are no records at all, it takes as many pages to believe it as at the tip (ESM-58).
+    fn look_for_gap(&mut self, now: Timestamp, settings: &Settings, page: &RecordPage) -> Taken {
+        let nothing = self.empty_pages + 1 >= TIP || (self.closed && page.next.is_none());
+        match page.records.first() {
+            _ if !self.lost => Taken::default(),
+            Some(oldest) if self.read_to.as_ref().is_some_and(|read_to| oldest.sequence() <= read_to) => {
+                self.lost = false;
+                Taken::default()
+            }
+            None if !nothing => Taken::default(),
+            _ => self.trimmed(now, settings),
+        }
     }
 
     /// Behind no record, the oldest one is where reading begins, and only the time tells whether there were older ones.
@@ -226,14 +253,17 @@ impl Reader {
     }
 
     /// No such shard, says the back end. If the listing still has it, it is read from its oldest record.
-    fn unknown(&mut self, now: Timestamp, fault: StreamFault) -> Taken {
+    fn unknown(&mut self, now: Timestamp, settings: &Settings, fault: StreamFault) -> Taken {
         self.doubts += 1;
         if self.doubts <= PATIENCE {
             return self.failed(now, fault);
         }
         self.ended = true;
-        let lost = Event::PositionLost { shard: self.shard.clone(), reason: fault.message };
-        Taken { events: vec![lost], doubt: Some(Doubt::Unknown), ..Taken::default() }
+        // No listing is asked about a shard that is closed.
+        let missing = if self.closed && self.lost { self.trimmed(now, settings) } else { Taken::default() };
+        let mut events = vec![Event::PositionLost { shard: self.shard.clone(), reason: fault.message }];
+        events.extend(missing.events);
+        Taken { events, doubt: (!missing.gap).then_some(Doubt::Unknown), gap: missing.gap, ..Taken::default() }
     }
 
     fn failed(&mut self, now: Timestamp, fault: StreamFault) -> Taken {
@@ -260,6 +290,11 @@ impl Reader {
 
     fn page(&mut self, now: Timestamp, settings: &Settings, page: RecordPage) -> Taken {
         (self.failures, self.doubts) = (0, 0);
+        let Taken { events, gap, .. } = self.look_for_gap(now, settings, &page);
+        if gap {
+            // Nothing of the page is taken: the position stays before the gap.
+            return Taken { events, gap, ..Taken::default() };
+        }
         let got_some = !page.records.is_empty();
         let records: Vec<_> = page.records.into_iter().filter(|record| self.is_new(record)).collect();
         if let Some(last) = records.last() {
@@ -277,7 +312,7 @@ impl Reader {
         // Whether a page without a successor is the last one, the listing tells.
         let doubt = (last && !self.closed).then_some(Doubt::NoIterator);
         self.ended = over || doubt.is_some();
-        Taken { records, doubt, over, ..Taken::default() }
+        Taken { records, events, doubt, over, gap }
     }
 
     fn note_tip(&mut self, now: Timestamp, got_some: bool) {
@@ -310,7 +345,7 @@ impl Reader {
                 self.doubts = 0;
                 self.trimmed(now, settings)
             }
-            FaultKind::NotFound => self.unknown(now, fault),
+            FaultKind::NotFound => self.unknown(now, settings, fault),
             FaultKind::Invalid => self.failed(now, fault),
             FaultKind::Throttled | FaultKind::Other => {
                 self.iterator = Some(used.to_owned());

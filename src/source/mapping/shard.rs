@@ -127,6 +127,11 @@ impl Shard {
         (self.reader.read_to().cloned(), self.reader.idle_at())
     }
 
+    /// Whether it lost its position, and nothing told since if records are missing.
+    pub(super) fn is_lost(&self) -> bool {
+        self.reader.is_lost()
+    }
+
     /// Calls that were not answered.
     pub(super) fn in_flight(&self) -> usize {
         usize::from(self.reader.is_busy()) + self.lanes.iter().filter(|lane| lane.is_busy()).count()
