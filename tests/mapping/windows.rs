@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anabranch::{
-    source::mapping::{Answer, Settings},
+    source::mapping::{Answer, Settings, TrimPolicy},
     testing::streams::Rehearsal,
 };
 use serde_json::{Value, json};
 
-use crate::play::{put, seconds, with};
+use crate::play::{open_shard, put, seconds, with};
 
 fn tumbling(change: impl FnOnce(&mut Settings)) -> Rehearsal {
     let mut settings = with(|it| it.tumbling_window = Some(seconds(10)));
@@ -255,6 +255,74 @@ fn esm_55_the_end_of_a_shard_closes_its_window_and_children_begin_afresh() {
         ]
     );
     assert_ne!(play.invocations()[1].shard, play.invocations()[2].shard);
+}
+
+/// A window is open in a shard that ends, and is not there any more after a day.
+fn window_of_a_gone_shard(policy: TrimPolicy) -> Rehearsal {
+    let mut play = tumbling(|it| it.trimmed = policy);
+    put(&play, 1);
+    play.run_for(seconds(1));
+    play.stream().roll(&open_shard(&play));
+    play.stream().advance(seconds(25 * 3600));
+    put(&play, 1);
+    play
+}
+
+#[test]
+fn esm_55_the_window_of_a_shard_that_is_gone_is_closed_before_its_children_begin() {
+    for crash in [false, true] {
+        let mut play = window_of_a_gone_shard(TrimPolicy::Continue);
+        if crash {
+            play.crash();
+        }
+        play.run_for(seconds(60));
+        let expected = [
+            (vec![1], json!({}), false, false),
+            (vec![], json!({ "count": 1 }), true, false),
+            (vec![2], json!({}), false, false),
+        ];
+        assert_eq!(story(&play), expected, "{crash}");
+        let shards: Vec<_> = play.invocations().iter().map(|it| it.shard.clone()).collect();
+        assert!(shards[0] == shards[1] && shards[1] != shards[2], "{crash}: {shards:?}");
+        play.crash();
+        play.run_for(seconds(60));
+        assert_eq!(story(&play).len(), 3, "{crash}: once");
+    }
+}
+
+#[test]
+fn esm_55_the_window_of_a_shard_that_is_gone_waits_until_the_gap_is_accepted() {
+    let mut play = window_of_a_gone_shard(TrimPolicy::Fail);
+    for _ in 0..2 {
+        play.crash();
+        play.run_for(seconds(60));
+        assert!(play.machine().failure().is_some() && play.trace() == [[1]]);
+    }
+    play.set_trim_policy(TrimPolicy::Continue);
+    play.crash();
+    play.run_for(seconds(60));
+    assert_eq!(play.trace(), [vec![1], vec![], vec![2]]);
+}
+
+#[test]
+fn esm_55_the_window_of_a_shard_that_is_gone_is_closed_whenever_the_process_dies() {
+    for step in 0..16 {
+        for seed in 0..16 {
+            let mut play = window_of_a_gone_shard(TrimPolicy::Continue).shuffled(seed);
+            play.crash();
+            let begun = play.steps();
+            while play.steps() < begun + step {
+                if !play.step() {
+                    play.run_for(Duration::from_millis(1));
+                }
+            }
+            play.crash();
+            play.run_for(seconds(60));
+            let mut trace = play.trace();
+            trace.dedup();
+            assert_eq!(trace, [vec![1], vec![], vec![2]], "step {step}, seed {seed}");
+        }
+    }
 }
 
 #[test]

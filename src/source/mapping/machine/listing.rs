@@ -173,17 +173,23 @@ impl Machine {
         for (id, checkpoint) in gone {
             self.gone(now, &id, (checkpoint.sequence.clone(), checkpoint.idle_at()));
             if self.failure.is_none() {
-                self.finished.insert(id, now);
-                self.skipped.push(Checkpoint {
-                    finished: true,
-                    window: None,
-                    updated_at: now.as_nanos(),
-                    ..checkpoint
-                });
+                self.finish_gone(now, checkpoint);
             }
         }
         let is_fresh = |time: Timestamp| time::between(time, now) < MEMORY;
         self.finished.retain(|id, time| listing.shards.contains_key(id) || is_fresh(*time));
+    }
+
+    /// A window that is open in it gets its final invocation, as at the end of a shard that is read to it (ESM-55).
+    fn finish_gone(&mut self, now: Timestamp, checkpoint: Checkpoint) {
+        let id = checkpoint.shard.clone();
+        if checkpoint.window.is_some() {
+            self.activate(Shard::from_checkpoint(checkpoint, &self.settings));
+            self.confirm_end(&id);
+            return;
+        }
+        self.finished.insert(id, now);
+        self.skipped.push(Checkpoint { finished: true, window: None, updated_at: now.as_nanos(), ..checkpoint });
     }
 
     /// Begins shards whose parent is finished, or gone (ESM-56).
@@ -231,7 +237,12 @@ impl Machine {
 
     fn begin(&mut self, shard: Shard) {
         let (id, position) = (shard.id().clone(), shard.position());
-        self.events.push(Event::ShardStarted { shard: id.clone(), position });
+        self.events.push(Event::ShardStarted { shard: id, position });
+        self.activate(shard);
+    }
+
+    fn activate(&mut self, shard: Shard) {
+        let id = shard.id().clone();
         self.index.insert(id.clone(), self.active.len());
         self.active.push(shard);
         self.dirty.insert(id);
