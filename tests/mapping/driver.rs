@@ -190,6 +190,7 @@ async fn groups_and_streams_have_their_own_positions_and_a_file_is_one_or_an_err
         since: None,
         idle_at: None,
         window: None,
+        beginning: None,
         updated_at: 1,
     };
     checkpoints.save("a", "stream", std::slice::from_ref(&one)).await.unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anabranch::{
     pattern::FilterCriteria,
-    source::mapping::{Event, FaultKind, MappingError, TrimPolicy},
-    testing::streams::{Call, Fault, Rehearsal},
+    source::mapping::{Event, FaultKind, MappingError, Settings, StartingPosition, TrimPolicy},
+    testing::streams::{Call, Fault, Quirks, Rehearsal},
 };
 
 use crate::play::{fail, has, open_shard, put, raising, seconds, settings, with};
@@ -300,4 +300,106 @@ fn a_forgotten_position_has_no_gap_if_nothing_was_behind_it_a_moment_ago() {
     assert!(has(&play, |event| matches!(event, Event::PositionLost { .. })));
     assert_eq!(play.trace(), [vec![1, 2], vec![3]]);
     assert!(no_gap(&play), "{:?}", play.events());
+}
+
+/// As many open shards as one transaction has no room for, whose parents are not listed any more, with a record for about each.
+fn many_shards(change: impl FnOnce(&mut Settings)) -> Rehearsal {
+    let mut settings = with(|it| it.poll_interval = seconds(2));
+    change(&mut settings);
+    let play = Rehearsal::new(settings);
+    for _ in 0..7 {
+        play.stream().open_shards().iter().for_each(|shard| drop(play.stream().split(shard)));
+    }
+    play.stream().advance(seconds(25 * 3600));
+    put(&play, 300);
+    play
+}
+
+fn delivered(play: &Rehearsal) -> Vec<u64> {
+    let mut all = play.trace().concat();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_first_save_that_is_cut_off_is_no_gap() {
+    for kept in [0, 1, 100, 127, 128] {
+        let mut play = many_shards(|_| {});
+        play.crash_in_save(kept);
+        assert_eq!(play.checkpoints().len(), kept);
+        play.run_for(seconds(60));
+        assert!(no_gap(&play), "{kept}: {:?}", play.machine().failure());
+        assert!(delivered(&play).into_iter().eq(1..=300), "{kept}");
+    }
+}
+
+#[test]
+fn a_first_save_that_is_cut_off_again_and_again_is_no_gap() {
+    let mut play = many_shards(|_| {});
+    for _ in 0..12 {
+        play.crash_in_save(10);
+    }
+    assert_eq!(play.checkpoints().len(), 120);
+    play.run_for(seconds(60));
+    assert!(no_gap(&play), "{:?}", play.machine().failure());
+    assert!(delivered(&play).into_iter().eq(1..=300));
+}
+
+#[test]
+fn a_shard_that_was_never_seen_is_a_gap_once_the_first_save_is_whole() {
+    let mut play = many_shards(|_| {});
+    play.run_for(seconds(5));
+    play.crash();
+    for _ in 0..2 {
+        play.stream().open_shards().iter().for_each(|shard| drop(play.stream().roll(shard)));
+        put(&play, 300);
+        play.stream().advance(seconds(25 * 3600));
+    }
+    play.run_for(seconds(60));
+    assert!(has(&play, |event| matches!(event, Event::Gap { after: None, .. })));
+    assert!(play.machine().failure().is_some());
+}
+
+#[test]
+fn esm_57_latest_is_when_the_mapping_began_though_its_first_save_was_cut_off() {
+    for (kept, at_timestamp, outage) in
+        [(1, true, 0), (100, true, 30), (100, false, 30), (128, true, 0), (200, true, 25)]
+    {
+        let mut play = many_shards(|it| it.starting_position = StartingPosition::Latest);
+        play.stream().set_quirks(Quirks { at_timestamp, ..Quirks::default() });
+        if kept > 128 {
+            // So that there are shards which have ended, of which nothing is wanted.
+            play.stream().open_shards().iter().for_each(|shard| drop(play.stream().roll(shard)));
+            put(&play, 100);
+        }
+        play.stream().advance(seconds(2));
+        let before = written(&play);
+        play.crash_in_save(kept);
+        assert_eq!(play.checkpoints().len(), kept);
+        put(&play, 150);
+        play.stream().open_shards().iter().take(20).for_each(|shard| drop(play.stream().roll(shard)));
+        put(&play, 150);
+        play.stream().advance(seconds(outage * 60));
+        play.run_for(seconds(200));
+        let case = (kept, at_timestamp);
+        assert!(no_gap(&play), "{case:?}: {:?}", play.machine().failure());
+        assert!(delivered(&play).into_iter().eq(before + 1..=before + 300), "{case:?}: {:?}", delivered(&play));
+    }
+}
+
+/// The number of the last record that was written.
+fn written(play: &Rehearsal) -> u64 {
+    play.stream().placed().into_iter().map(|(number, _)| number).max().unwrap_or(0)
+}
+
+#[test]
+fn a_whole_first_save_says_so_soon_and_one_checkpoint_at_once() {
+    let mut play = many_shards(|_| {});
+    play.crash_in_save(128);
+    assert!(play.checkpoints().values().all(|it| it.beginning.is_some()), "it may be a part");
+    play.run_for(seconds(5));
+    assert!(play.checkpoints().values().all(|it| it.beginning.is_none()));
+    let mut single = Rehearsal::new(settings());
+    single.crash_in_save(1);
+    assert!(single.checkpoints().values().all(|it| it.beginning.is_none()));
 }

@@ -49,7 +49,7 @@ pub enum Command {
         /// What was given up on.
         failure: Box<FailureRecord>,
     },
-    /// Save these checkpoints, all or none.
+    /// Save these checkpoints. If the process dies meanwhile, some of them may be saved.
     Save(Vec<Checkpoint>),
 }
 

@@ -69,6 +69,7 @@ struct Mark {
     sequence: Option<Sequence>,
     finished: bool,
     window: Option<WindowState>,
+    beginning: Option<i64>,
     /// Idle positions are saved once in an hour.
     idle_hour: Option<i64>,
 }
@@ -86,10 +87,16 @@ impl Shard {
         Self { held: true, ..Self::new(id, reader, Progress::default(), settings, None) }
     }
 
+    /// A shard of which only what was created since then is wanted.
+    pub(super) fn since(id: ShardId, settings: &Settings, time: Timestamp) -> Self {
+        let reader = Reader::new(id.clone(), Position::Since(time), Some(time));
+        Self::new(id, reader, Progress::default(), settings, None)
+    }
+
     /// A shard that goes on where it was left.
     pub(super) fn from_checkpoint(checkpoint: Checkpoint, settings: &Settings) -> Self {
         let idle_at = checkpoint.idle_at();
-        let Checkpoint { shard, sequence, since, window, .. } = checkpoint;
+        let Checkpoint { shard, sequence, since, window, beginning, .. } = checkpoint;
         let position = match (&sequence, since) {
             (Some(sequence), _) => Position::After(sequence.clone()),
             (None, Some(since)) => Position::Since(Timestamp::from_nanos(since)),
@@ -97,7 +104,7 @@ impl Shard {
         };
         let reader = Reader::new(shard.clone(), position, idle_at);
         let shard = Self::new(shard, reader, Progress::behind(sequence), settings, window);
-        Self { saved: Some(shard.mark(false)), ..shard }
+        Self { saved: Some(shard.mark(false, beginning)), ..shard }
     }
 
     fn new(id: ShardId, reader: Reader, progress: Progress, settings: &Settings, window: Option<WindowState>) -> Self {
@@ -313,8 +320,8 @@ impl Shard {
     }
 
     /// The checkpoint to save, if it is another than the last one.
-    pub(super) fn unsaved(&self, now: Timestamp) -> Option<Checkpoint> {
-        let mark = self.mark(self.is_finished());
+    pub(super) fn unsaved(&self, now: Timestamp, beginning: Option<i64>) -> Option<Checkpoint> {
+        let mark = self.mark(self.is_finished(), beginning);
         if self.saved.as_ref() == Some(&mark) {
             return None;
         }
@@ -326,6 +333,7 @@ impl Shard {
             since: since.map(Timestamp::as_nanos),
             idle_at: self.idle_at.map(Timestamp::as_nanos),
             window: mark.window,
+            beginning: mark.beginning,
             updated_at: now.as_nanos(),
         })
     }
@@ -336,15 +344,17 @@ impl Shard {
             sequence: checkpoint.sequence,
             finished: checkpoint.finished,
             window: checkpoint.window,
+            beginning: checkpoint.beginning,
             idle_hour: checkpoint.idle_at.map(hour),
         });
     }
 
-    fn mark(&self, finished: bool) -> Mark {
+    fn mark(&self, finished: bool, beginning: Option<i64>) -> Mark {
         Mark {
             sequence: self.progress.position().cloned(),
             finished,
             window: self.lanes[0].window().cloned(),
+            beginning,
             idle_hour: self.idle_at.map(Timestamp::as_nanos).map(hour),
         }
     }

@@ -204,12 +204,8 @@ impl Rehearsal {
 
     /// Carries out one command; whether there was one to carry out now.
     pub fn step(&mut self) -> bool {
+        self.ask();
         let now = self.stream.now();
-        while let Some(command) = self.machine.poll(now) {
-            let takes = if matches!(command, Command::Invoke { .. }) { self.latency } else { Duration::ZERO };
-            self.pending.push((later(now, takes), command));
-        }
-        self.events.extend(self.machine.take_events());
         let due: Vec<_> = (0..self.pending.len()).filter(|index| self.pending[*index].0 <= now).collect();
         let Some(chosen) = self.choose(due.len()).map(|index| due[index]) else { return false };
         let (_, command) = self.pending.remove(chosen);
@@ -220,14 +216,53 @@ impl Rehearsal {
         true
     }
 
+    /// Takes note of what the mapping wants to have done.
+    fn ask(&mut self) {
+        let now = self.stream.now();
+        while let Some(command) = self.machine.poll(now) {
+            let takes = if matches!(command, Command::Invoke { .. }) { self.latency } else { Duration::ZERO };
+            self.pending.push((later(now, takes), command));
+        }
+        self.events.extend(self.machine.take_events());
+    }
+
     /// The process dies: of what was under way, some was carried out and some was not. A new one begins with the checkpoints.
     pub fn crash(&mut self) {
         for (_, command) in std::mem::take(&mut self.pending) {
-            if self.choose(2) == Some(0) {
-                self.carry_out(command);
+            match command {
+                Command::Save(checkpoints) if self.random.is_some() => {
+                    let kept = self.choose(checkpoints.len() + 1).unwrap_or(0);
+                    self.save_some(checkpoints, kept);
+                }
+                command if self.choose(2) == Some(0) => drop(self.carry_out(command)),
+                _ => {}
             }
         }
         self.restart();
+    }
+
+    /// Lives on until checkpoints are saved, and dies when so many of them are.
+    ///
+    /// # Panics
+    /// Nothing is saved for a long time.
+    pub fn crash_in_save(&mut self, kept: usize) {
+        for turn in 1.. {
+            assert!(turn < PATIENCE, "nothing is saved: {:?}", self.machine.failure());
+            self.ask();
+            let saving = self.pending.iter().position(|(_, command)| matches!(command, Command::Save(_)));
+            if let Some((_, Command::Save(checkpoints))) = saving.map(|index| self.pending.remove(index)) {
+                self.save_some(checkpoints, kept);
+                return self.restart();
+            }
+            if !self.step() {
+                self.stream.advance(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn save_some(&mut self, mut checkpoints: Vec<Checkpoint>, kept: usize) {
+        checkpoints.truncate(kept);
+        self.carry_out(Command::Save(checkpoints));
     }
 
     fn restart(&mut self) {

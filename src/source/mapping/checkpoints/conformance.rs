@@ -33,6 +33,7 @@ fn checkpoint(shard: &str, sequence: Option<&str>) -> Checkpoint {
         since: None,
         idle_at: None,
         window: None,
+        beginning: None,
         updated_at: 1_763_692_800_005_999_999,
     }
 }
@@ -59,6 +60,7 @@ impl Suite<'_> {
             since: Some(1_763_692_800_005_999_999),
             idle_at: Some(i64::MAX),
             window: Some(WindowState { start: -10, state: r#"{"n":1}"#.to_owned() }),
+            beginning: Some(1_763_692_800_005_000_000),
             ..checkpoint("a", Some("100000000000000000001"))
         };
         let bare = checkpoint("b", None);
@@ -66,7 +68,8 @@ impl Suite<'_> {
         let all = [whole, bare, finished];
         self.save("whole", &all).await;
         assert_eq!(self.load("whole").await, all, "every part of a checkpoint is kept");
-        let later = Checkpoint { updated_at: 2_000_000_000_000_000_000, window: None, ..all[0].clone() };
+        let later =
+            Checkpoint { updated_at: 2_000_000_000_000_000_000, window: None, beginning: None, ..all[0].clone() };
         self.save("whole", std::slice::from_ref(&later)).await;
         assert_eq!(self.load("whole").await[0], later, "the same position can be kept with something else");
     }

@@ -77,7 +77,8 @@ impl Machine {
         let known = self.index.contains_key(&id) || self.finished.contains_key(&id) || self.waiting.contains_key(&id);
         if !known {
             self.events.push(Event::ShardFound { shard: id.clone(), parent: parent.clone() });
-            let waiting = Waiting { parent, listing: self.discovery.begun, found: now, fresh: self.fresh };
+            let found = self.beginning.filter(|_| self.fresh).unwrap_or(now);
+            let waiting = Waiting { parent, listing: self.discovery.begun, found, fresh: self.fresh };
             self.waiting.insert(id, waiting);
         }
     }
@@ -90,8 +91,12 @@ impl Machine {
         for id in settled {
             self.settle_end(now, &id, listing);
         }
-        if self.fresh && self.settings.starting_position == StartingPosition::Latest {
+        let begins = self.fresh && self.beginning.is_none();
+        if begins && self.settings.starting_position == StartingPosition::Latest {
             self.begin_latest(now, listing);
+        }
+        if begins {
+            self.beginning = Some(now);
         }
         self.fresh = false;
         self.forget(now, listing);
@@ -210,6 +215,10 @@ impl Machine {
             }
             let shard = match kept {
                 Some(checkpoint) => Shard::from_checkpoint(checkpoint, &self.settings),
+                // Its first position was to be saved, and was not.
+                None if waiting.fresh && self.settings.starting_position == StartingPosition::Latest => {
+                    Shard::since(id, &self.settings, waiting.found)
+                }
                 None => Shard::from_horizon(id, &self.settings, self.unread_since(&waiting)),
             };
             self.begin(shard);
@@ -257,6 +266,7 @@ fn skipped(shard: &ShardId, now: Timestamp) -> Checkpoint {
         since: None,
         idle_at: None,
         window: None,
+        beginning: None,
         updated_at: now.as_nanos(),
     }
 }

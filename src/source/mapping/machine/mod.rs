@@ -27,8 +27,10 @@ pub struct Machine {
     /// Checkpoints of shards that were not listed yet; none before they are loaded.
     kept: Option<BTreeMap<ShardId, Checkpoint>>,
     loading: bool,
-    /// No checkpoint was found: the starting position is for the shards of the first listing.
+    /// No checkpoint was found, or some of a first save: the starting position is for the shards of the first listing.
     fresh: bool,
+    /// When the mapping began, until its first save is known to be whole.
+    beginning: Option<Timestamp>,
     discovery: Discovery,
     /// Listings that came to their end.
     listed: u64,
@@ -66,6 +68,7 @@ impl Machine {
             kept: None,
             loading: false,
             fresh: false,
+            beginning: None,
             discovery,
             listed: 0,
             waiting: BTreeMap::new(),
@@ -195,8 +198,14 @@ impl Machine {
             return None;
         }
         let dirty = std::mem::take(&mut self.dirty);
-        let unsaved = dirty.iter().filter_map(|id| self.active[*self.index.get(id)?].unsaved(now));
-        let checkpoints: Vec<_> = unsaved.chain(self.skipped.drain(..)).collect();
+        let beginning = self.beginning.map(Timestamp::as_nanos);
+        let unsaved = dirty.iter().filter_map(|id| self.active[*self.index.get(id)?].unsaved(now, beginning));
+        let skipped = self.skipped.drain(..).map(|it| Checkpoint { beginning, ..it });
+        let mut checkpoints: Vec<_> = unsaved.chain(skipped).collect();
+        if let [only] = &mut checkpoints[..] {
+            // It is saved, or it is not.
+            only.beginning = None;
+        }
         self.saving = !checkpoints.is_empty();
         self.saving.then_some(Command::Save(checkpoints))
     }
@@ -306,7 +315,8 @@ impl Machine {
         match answer {
             Ok(checkpoints) => {
                 self.store_failures = 0;
-                self.fresh = checkpoints.is_empty();
+                self.beginning = beginning(&checkpoints);
+                self.fresh = checkpoints.is_empty() || self.beginning.is_some();
                 let (finished, kept): (Vec<_>, Vec<_>) = checkpoints.into_iter().partition(|it| it.finished);
                 let time = |it: &Checkpoint| Timestamp::from_nanos(it.updated_at);
                 self.finished = finished.into_iter().map(|it| (it.shard.clone(), time(&it))).collect();
@@ -323,7 +333,7 @@ impl Machine {
     }
 
     fn saved(&mut self, now: Timestamp, checkpoints: Vec<Checkpoint>) {
-        (self.saving, self.store_failures) = (false, 0);
+        (self.saving, self.store_failures, self.beginning) = (false, 0, None);
         for checkpoint in checkpoints {
             let (id, finished) = (checkpoint.shard.clone(), checkpoint.finished);
             if let Some(index) = self.index.get(&id) {
@@ -357,4 +367,10 @@ impl Machine {
         self.turn = 0;
         self.events.push(Event::ShardFinished { shard: id.clone() });
     }
+}
+
+/// When a mapping began of which there is nothing but a part of the first save, or all of it.
+fn beginning(kept: &[Checkpoint]) -> Option<Timestamp> {
+    let times: Option<Vec<_>> = kept.iter().map(|checkpoint| checkpoint.beginning).collect();
+    times?.into_iter().min().map(Timestamp::from_nanos)
 }
