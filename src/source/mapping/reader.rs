@@ -17,6 +17,9 @@ const REOPENING: Duration = Duration::from_secs(1);
 const TIP: u32 = 10;
 /// A position that stood at the tip so recently has lost nothing, though its record is trimmed; an hour to be safe.
 const SAFETY: Duration = Duration::from_secs(60 * 60);
+/// Who asks seldom and goes away in between would never see so many pages: when nothing is known for so long, they are asked for
+/// one behind the other.
+const NEWS: Duration = Duration::from_secs(60 * 60);
 /// A fault that some back ends report for no reason is believed when it comes this often in a row.
 const PATIENCE: u32 = 2;
 
@@ -70,6 +73,8 @@ pub(super) struct Reader {
     empty_pages: u32,
     /// When it last stood at the tip; before it has read anything, when the shard was found.
     idle_at: Option<Timestamp>,
+    /// When it last read a record or stood at the tip, if that is known.
+    known_at: Option<Timestamp>,
     /// The listing says that no record will be added.
     closed: bool,
     ended: bool,
@@ -93,6 +98,7 @@ impl Reader {
             lost: false,
             empty_pages: 0,
             idle_at,
+            known_at: idle_at,
             closed: false,
             ended: false,
         }
@@ -305,7 +311,7 @@ impl Reader {
         }
         self.iterator = page.next;
         self.note_tip(now, got_some);
-        self.at = if got_some { now } else { time::after(now, settings.poll_interval) };
+        self.at = if got_some || self.is_overdue(now) { now } else { time::after(now, settings.poll_interval) };
         let last = self.iterator.is_none();
         // Records that are not wanted are no news, or the page would be read again for ever.
         let over = last && self.closed && records.is_empty();
@@ -317,9 +323,18 @@ impl Reader {
 
     fn note_tip(&mut self, now: Timestamp, got_some: bool) {
         self.empty_pages = if got_some { 0 } else { self.empty_pages + 1 };
-        if self.empty_pages >= TIP {
+        let at_tip = self.empty_pages >= TIP;
+        if at_tip {
             self.idle_at = Some(now);
         }
+        if at_tip || got_some {
+            self.known_at = Some(now);
+        }
+    }
+
+    /// Whether it is time to know if this is the tip. A position of which nobody knows in time is taken for lost.
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.known_at.is_none_or(|known_at| time::between(known_at, now) >= NEWS)
     }
 
     /// Not read before, and not created before the time that is wanted.

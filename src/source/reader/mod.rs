@@ -16,7 +16,8 @@
 //! # Caveats
 //! It is the reader of the [event source mapping](crate::source::mapping) without the rest: there are no filters, no retries and no
 //! failure destinations. A call reads 10,000 records at the most, give or take a page per shard; if it got that many, there is more.
-//! A shard may answer with an empty page although it has records (ESM-58): the next call gets them.
+//! A shard may answer with an empty page although it has records (ESM-58): the next call gets them. After an hour without news a call
+//! asks a quiet shard up to ten times, to know that there is nothing.
 //!
 //! Those who come from the npm package `dynamodb-stream` find `fetchStreamState` here as `fetch`, its events as [`StreamEvent`], and
 //! `getShardState` as `state`. States do not carry over: theirs are iterators, which die after 15 minutes. Its new shards begin at their
