@@ -76,6 +76,14 @@ impl Names {
     }
 }
 
+/// The attributes that an expression names, some behind aliases that were given by hand.
+pub(super) fn attributes(expression: &str, given: &HashMap<String, String>) -> Vec<String> {
+    let mut names = Names::default();
+    names.rewrite(expression);
+    let tokens = expression.split(|character| !is_word(character) && character != '#');
+    names.by_name.into_keys().chain(tokens.filter_map(|token| given.get(token).cloned())).collect()
+}
+
 fn is_name(token: &str, after: &str) -> bool {
     let word = token.chars().next().is_some_and(|first| is_word(first) && !first.is_ascii_digit());
     let keyword = KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(token));
@@ -129,6 +137,14 @@ mod tests {
         assert_eq!(names.rewrite("#n1 = :a AND size = :b AND name = :c"), "#n1 = :a AND #n2 = :b AND #n3 = :c");
         let map = names.into_map().unwrap();
         assert_eq!((map["#n1"].as_str(), map["#n2"].as_str(), map["#n3"].as_str()), ("a-b", "size", "name"));
+    }
+
+    #[test]
+    fn attributes_are_named_by_themselves_or_by_aliases() {
+        let given = [("#k", "PK"), ("#key", "other")].map(|(alias, name)| (alias.to_owned(), name.to_owned()));
+        let mut names = attributes("#k = :PK AND begins_with(SK, :sk) AND SK <> :k", &given.into());
+        names.sort_unstable();
+        assert_eq!(names, ["PK", "SK"]);
     }
 
     #[test]

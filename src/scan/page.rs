@@ -39,7 +39,8 @@ impl Page {
     ///
     /// The cursor of a page that [`take`](super::Read::take) has cut stands behind the last item that was left, if it is known what the
     /// [keys](super::Read::keys) are: the service names them with every page that is not the last of its segment. Otherwise it
-    /// stands at the page's beginning: reading on repeats items rather than losing them.
+    /// stands at the page's beginning: reading on repeats items rather than losing them. A cursor in an index holds the keys of both, so
+    /// those that were given for the table alone do not count there.
     pub fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }

@@ -63,7 +63,7 @@ impl Pages {
         let cursors = settings.cursors().unwrap_or_default();
         let progress = Progress { segments: cursors.len() as u32, ..Progress::default() };
         let (left, gate) = (settings.take, settings.sink_rate.map(|rate| Gate::new(rate, settings.until)));
-        let keys = settings.keys.clone();
+        let keys = settings.cursor_keys();
         let state = State::New(Box::new(settings));
         Self { state, checkpoint: Checkpoint::new(cursors), progress, left, keys, gate, held: None }
     }

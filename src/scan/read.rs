@@ -8,7 +8,11 @@ use serde_dynamo::AttributeValue;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use super::{Cursor, Items, Pages, ScanError, SinkRate, expression::Names, request::Request};
+use super::{
+    Cursor, Items, Pages, ScanError, SinkRate,
+    expression::{Names, attributes},
+    request::Request,
+};
 use crate::record::{FromImage, RawImage};
 
 /// As many segments as DynamoDB divides a table into.
@@ -47,7 +51,7 @@ pub(super) struct Settings {
     forward: bool,
     filter: Option<String>,
     projection: Vec<String>,
-    pub(super) keys: Option<Vec<String>>,
+    keys: Option<Keys>,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
     no_value: Option<String>,
@@ -62,6 +66,14 @@ pub(super) struct Settings {
     pub(super) sink_rate: Option<SinkRate>,
     pub(super) take: Option<u64>,
     pub(super) until: Option<Instant>,
+}
+
+/// Names of key attributes, as they were given.
+#[derive(Debug, Clone)]
+struct Keys {
+    names: Vec<String>,
+    /// The index that was to be read by then.
+    index: Option<String>,
 }
 
 impl Read<Whole> {
@@ -164,8 +176,11 @@ impl<K> Read<K> {
 
     /// The key attributes of the table, and of the index if one is read, for [`project`](Self::project),
     /// and to go on behind the last item that was [taken](Self::take): see [`key_names`](super::key_names).
+    ///
+    /// Say the index before: keys that were given without it are the table's, and no place to go on at in the index.
     pub fn keys<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.settings.keys = Some(names.into_iter().map(Into::into).collect());
+        let (names, index) = (names.into_iter().map(Into::into).collect(), self.settings.index.clone());
+        self.settings.keys = Some(Keys { names, index });
         self
     }
 
@@ -371,6 +386,14 @@ impl Settings {
         self.filter.is_some()
     }
 
+    /// The names of the attributes that a cursor holds, if they were given: those of another index lack some, and so do those without
+    /// a key that is asked for.
+    pub(super) fn cursor_keys(&self) -> Option<Vec<String>> {
+        let keys = self.keys.as_ref().filter(|keys| keys.index == self.index)?;
+        let asked = self.condition.as_ref().map(|condition| attributes(condition, &self.names)).unwrap_or_default();
+        asked.iter().all(|name| keys.names.contains(name)).then(|| keys.names.clone())
+    }
+
     /// The bytes of pages that may be held.
     pub(super) fn room(&self) -> usize {
         self.prefetch.unwrap_or((self.workers + 1) * ROOM)
@@ -403,7 +426,7 @@ impl Settings {
             return Ok(None);
         }
         let keys = match &self.keys {
-            Some(keys) => keys.clone(),
+            Some(keys) => keys.names.clone(),
             None => super::keys::of_table(&self.client, cursor).await?,
         };
         let mut paths: Vec<String> = Vec::new();

@@ -95,14 +95,41 @@ async fn reading_goes_on_behind_the_last_item_that_was_taken() {
     assert_eq!(ids(seen), everything(), "each once");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_page_that_take_has_cut_is_read_again_if_nobody_knows_the_keys() {
-    // The only page of its segment, so that the service names none.
+/// A table whose only page is no last one of many, so that the service names no keys.
+async fn one_page() -> Client {
     let (client, _) = played(0, |_, _, (_, mut answer)| {
         answer.as_object_mut().unwrap().remove("LastEvaluatedKey");
         (200, answer)
     })
     .await;
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_not_those_of_the_index_make_no_cursor() {
+    async fn next<K>(read: Read<K>) -> usize {
+        let mut items = read.clone().take(2).typed::<One>();
+        assert_eq!(ids(items.by_ref().try_collect::<Vec<_>>().await.unwrap()), [0, 1]);
+        let rest = read.resume(items.checkpoint().cursors().cloned()).take(1).typed::<One>();
+        ids(rest.try_collect::<Vec<_>>().await.unwrap())[0]
+    }
+    let client = one_page().await;
+    let scan = Scan::new(&client, "Pets").filter("id >= :none").value(":none", 0);
+    assert_eq!(next(scan.clone().index("byId").keys(["id"])).await, 2);
+    assert_eq!(next(scan.clone().keys(["id"]).index("byId")).await, 0, "those of the table");
+    assert_eq!(next(scan.clone().index("byName").keys(["id"]).index("byId")).await, 0, "those of another index");
+    assert_eq!(next(scan.keys(["id"]).local_index("byId").keys(["id"])).await, 2);
+    for (condition, expected) in
+        [("id = :id", 2), ("#key = :id", 2), ("species = :id", 0), ("id = :id AND name > :id", 0)]
+    {
+        let query = Query::new(&client, "Pets", condition).filter("id >= :id").value(":id", 0).name("#key", "id");
+        assert_eq!(next(query.index("byId").keys(["id"])).await, expected, "{condition}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_take_has_cut_is_read_again_if_nobody_knows_the_keys() {
+    let client = one_page().await;
     let scan = Scan::new(&client, "Pets").filter("id >= :none").value(":none", 0);
     for (keys, next) in [(None, 0), (Some(["id"]), 2)] {
         let scan = keys.into_iter().fold(scan.clone(), |scan, keys| scan.keys(keys));
