@@ -188,6 +188,28 @@ async fn a_plan_is_printed_and_nothing_is_done() {
     let plan = output(command(&embedded, &folder.path().join("job.json"), &["--dry-run"])).await;
     assert_eq!(last_line(&plan)["plan"]["table"], PET_TRACKER);
     assert!(rows(&embedded.dynamodb(), PET_TRACKER_REPLICA).await.is_empty());
+    for (more, looks, sweeps) in [
+        (&[][..], true, true),
+        (&["--no-sweep"], true, false),
+        (&["--tombstones", "7days"], false, false),
+        (&["--rate", "10"], true, true),
+    ] {
+        let more = [&["--dry-run"], more].concat();
+        let plan = &last_line(&output(command(&embedded, &folder.path().join("job.json"), &more)).await)["plan"];
+        // Rows of 10 kB: as many as the table has, when they are brought.
+        let (rows, units) = (plan["items"].as_u64().expect("a number"), plan["units"].as_f64().expect("a number"));
+        let of_looks = json!(rows as f64 * 3.0);
+        assert_eq!((rows, &plan["looks"]), (ROWS as u64, if looks { &of_looks } else { &Value::Null }), "{plan}");
+        let sweep = &plan["sweep"];
+        assert_eq!(sweep.is_object(), sweeps, "{plan}");
+        if sweeps {
+            assert_eq!((&sweep["table"], &sweep["rows"]), (&PET_TRACKER_REPLICA.into(), &rows.into()), "{plan}");
+            assert_eq!((&sweep["units"], &sweep["looks"]), (&json!(units), &of_looks), "{plan}");
+            assert_eq!(sweep["seconds"], plan["seconds"], "{plan}");
+            let dollars = sweep["dollars"].as_f64().expect("a number") - (units + rows as f64 * 3.0) * 0.125e-6;
+            assert!(dollars.abs() < 1e-9, "{plan}");
+        }
+    }
     let refused = output(command(&embedded, &folder.path().join("job.json"), &["--rate", "0"])).await;
     assert!(String::from_utf8_lossy(&refused.stderr).contains("more than 0"), "{refused:?}");
     let missing = output({
@@ -310,6 +332,8 @@ async fn the_plan_of_exports_is_printed_and_what_cannot_be_is_refused() {
     let plan = &last_line(&plan)["plan"];
     assert_eq!((&plan["table"], &plan["items"]), (&PET_TRACKER.into(), &610.into()), "{plan}");
     assert_eq!((&plan["exports"][0]["id"], &plan["exports"][1]["files"]), (&"1-full".into(), &1.into()));
+    assert_eq!((&plan["looks"], &plan["sweep"]["rows"]), (&json!(610.0 * 3.0), &610.into()), "{plan}");
+    assert!(plan["sweep"]["units"].as_f64().expect("a number") > 700.0, "by the size of the table: {plan}");
     assert!(
         plan["warnings"][0].as_str().expect("a text").contains("1970-01-01T00:33:20Z, more than 24 hours ago"),
         "{plan}"

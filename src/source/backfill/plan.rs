@@ -274,7 +274,7 @@ impl Plan {
     }
 
     /// What read units cost on demand at list price, in US dollars.
-    pub(super) fn dollars(units: f64) -> f64 {
+    pub fn dollars(units: f64) -> f64 {
         units / 1e6 * MILLION_READS
     }
 

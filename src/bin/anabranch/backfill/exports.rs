@@ -26,7 +26,7 @@ pub(super) struct ExportPlan {
     /// The table that was exported.
     pub(super) table: String,
     exports: Vec<Planned>,
-    items: u64,
+    pub(super) items: u64,
     pub(super) workers: u32,
     items_per_second: Option<f64>,
     /// How long it takes at least, if there is a limit.
@@ -151,11 +151,8 @@ impl fmt::Display for ExportPlan {
             writeln!(f, "export     {id}: {kind} {until}; {items} items in {files} files")?;
         }
         writeln!(f, "workers    {} files at a time", self.workers)?;
-        match self.reread {
-            true => {
-                writeln!(f, "reads      a look at each row that is written: 1 unit per 4 KB; none with --tombstones")?
-            }
-            false => writeln!(f, "reads      nothing of the table")?,
+        if !self.reread {
+            writeln!(f, "reads      nothing of the table")?;
         }
         if let Some(seconds) = self.seconds {
             let time = Duration::from_secs(seconds.ceil() as u64);

@@ -1,5 +1,6 @@
 //! `anabranch backfill`: what a table holds, into its replica, from this machine.
 
+mod besides;
 mod exports;
 mod store;
 
@@ -14,6 +15,7 @@ use anabranch::{
     source::backfill::{Backfill, Counts, History, Job, Plan, TableFacts, Wish},
 };
 use aws_sdk_dynamodb::Client;
+use besides::Besides;
 use exports::ExportPlan;
 use serde::{Serialize, de::DeserializeOwned};
 use store::Store;
@@ -117,7 +119,8 @@ async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
     let kept = args.kept(&store)?;
     let (facts, history) = TableFacts::of(&args.client(None).await, table).await?;
     let plan = Plan::of(&facts, args.wish_like(kept.as_ref()))?;
-    args.print(&plan)?;
+    let (replica, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
+    args.print(&plan, &Besides::of(args, &replica, (facts.items, facts.bytes))?)?;
     if args.dry_run {
         return Ok(true);
     }
@@ -131,7 +134,10 @@ async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
 async fn of_exports(args: &Args) -> Result<bool, BoxError> {
     let (facts, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
     let (plan, bridge) = ExportPlan::of(args).await?;
-    args.print(&plan)?;
+    // Only the size is missed where the table may not be described, or is no longer there.
+    let source = TableFacts::of(&args.client(None).await, &plan.table).await;
+    let bytes = source.map_or(0, |(source, _)| source.bytes);
+    args.print(&plan, &Besides::of(args, &facts, (plan.items, bytes))?)?;
     if args.dry_run {
         return Ok(true);
     }
@@ -140,6 +146,15 @@ async fn of_exports(args: &Args) -> Result<bool, BoxError> {
     let store = args.store(&plan.table);
     let (kept, source) = (args.kept(&store)?, plan.table.clone());
     carry_out(args, Work { table: &plan.table, source, history, places, kept, store, workers }, meter).await
+}
+
+/// A plan with all that belongs to it.
+#[derive(Serialize)]
+struct Whole<'a, P> {
+    #[serde(flatten)]
+    plan: &'a P,
+    #[serde(flatten)]
+    besides: &'a Besides,
 }
 
 /// What is brought, and where it stands.
@@ -221,7 +236,7 @@ fn show<P>(meter: &mut Meter, job: &Job<P>) {
 /// Takes back what was left in the replica of items that were deleted meanwhile: by a worker that was stopped, or a slice that ran out
 /// of time, in this run or in one before it. Nothing if it was interrupted.
 async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<Option<u64>, BoxError> {
-    if args.tombstones.is_some() || args.no_sweep {
+    if !args.sweeps() {
         return Ok(Some(0));
     }
     let (facts, history) = TableFacts::of(&target, &args.to).await?;
@@ -295,10 +310,15 @@ impl Args {
         }
     }
 
-    fn print(&self, plan: &(impl Serialize + fmt::Display)) -> Result<(), BoxError> {
+    /// Whether the replica is looked through at the end.
+    fn sweeps(&self) -> bool {
+        self.tombstones.is_none() && !self.no_sweep
+    }
+
+    fn print(&self, plan: &(impl Serialize + fmt::Display), besides: &Besides) -> Result<(), BoxError> {
         match self.json {
-            true => println!("{}", serde_json::json!({ "plan": plan })),
-            false => print!("{plan}"),
+            true => println!("{}", serde_json::json!({ "plan": Whole { plan, besides } })),
+            false => print!("{plan}{besides}"),
         }
         Ok(())
     }
