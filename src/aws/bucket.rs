@@ -1,7 +1,6 @@
 //! Buckets for `object_store`, configured as every other client is.
 
 use std::{
-    env,
     pin::Pin,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -13,10 +12,8 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder, AwsCredential},
 };
 
-use super::credentials::KeptCredentials;
+use super::{config::endpoint_of, credentials::KeptCredentials};
 
-/// The address of S3, if it is not that of AWS; as every SDK reads it.
-const ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
 /// Nothing comes for so long: the request is tried again. A whole file may take as long as its reader.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +32,7 @@ pub fn bucket(config: &SdkConfig, name: &str) -> object_store::Result<AmazonS3> 
     if let Some(region) = config.region() {
         builder = builder.with_region(region.as_ref());
     }
-    if let Some(endpoint) = env::var(ENDPOINT).ok().or_else(|| config.endpoint_url().map(str::to_owned)) {
+    if let Some(endpoint) = endpoint_of(config, "S3") {
         builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
     }
     builder = match config.credentials_provider() {

@@ -60,6 +60,14 @@ fn shortcut(mut loader: ConfigLoader, variable: impl Fn(&str) -> Option<String>)
     }
 }
 
+/// The address of a service that is called without a client of the SDK, if it is not that of AWS: as every SDK reads it, its own variable
+/// wins over the endpoint of the configuration.
+#[cfg(any(feature = "invoke", feature = "export-s3"))]
+pub(crate) fn endpoint_of(config: &SdkConfig, service: &str) -> Option<String> {
+    let own = env::var(format!("AWS_ENDPOINT_URL_{service}")).ok();
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
 pub(crate) fn behavior() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }

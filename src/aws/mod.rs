@@ -16,6 +16,8 @@ pub(crate) mod double;
 
 #[cfg(feature = "export-s3")]
 pub use bucket::bucket;
+#[cfg(feature = "invoke")]
+pub(crate) use config::endpoint_of;
 #[cfg(feature = "cli")]
 pub(crate) use config::{behavior, retries, timeouts};
 pub use config::{defaults, load};

@@ -1,6 +1,6 @@
 //! A function on AWS.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::Connector;
@@ -36,7 +36,8 @@ pub struct AwsFunction {
 impl AwsFunction {
     /// The function of a name or an ARN, with a version or an alias (`name:live`) or without.
     ///
-    /// The endpoint is that of the configuration's region, unless it names one of its own (`AWS_ENDPOINT_URL`).
+    /// The endpoint is that of the configuration's region, unless it names one of its own (`AWS_ENDPOINT_URL`);
+    /// `AWS_ENDPOINT_URL_LAMBDA` wins over both.
     ///
     /// # Errors
     /// The configuration has no region or no credentials.
@@ -46,7 +47,7 @@ impl AwsFunction {
             Lacking::Credentials => InvokeError::NoCredentials,
         })?;
         let region = config.region().map(AsRef::as_ref).unwrap_or_default();
-        let endpoint = config.endpoint_url().map_or_else(|| endpoint(region).into(), Cow::Borrowed);
+        let endpoint = aws::endpoint_of(config, "LAMBDA").unwrap_or_else(|| endpoint(region));
         let url = format!("{}{}", endpoint.trim_end_matches('/'), call::path(&escaped(function)));
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(PATIENCE).build();
         Ok(Self { url: url.into(), signer: Arc::new(signer), connector: Arc::new(aws::connector(&settings)) })
