@@ -27,7 +27,7 @@ const HANGS: usize = 15;
 type Effects = Arc<Mutex<[usize; RECORDS]>>;
 
 fn number(record: &Record<Row>) -> usize {
-    support::number(record.sequence_number()) as usize
+    support::number(record.sequence_number())
 }
 
 /// Has an effect at once.
