@@ -320,7 +320,7 @@ async fn a_snapshot_needs_tombstones_or_the_source() {
 }
 
 async fn source(rows: &[Item]) -> Arc<Memory> {
-    let source = memory("Source");
+    let source = memory("Rows");
     let writes: Vec<_> = rows.iter().map(|row| RowWrite::put(item([("PK", row["PK"].clone())]), row.clone())).collect();
     source.write_batch(&writes).await.expect("rows that fit");
     source
@@ -392,7 +392,7 @@ async fn a_redriven_change_brings_nothing_back_that_is_gone() {
 async fn items_are_read_again_of_late_changes_only() {
     let reads = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&reads);
-    let source = Arc::new(Memory::new("Source", ["PK"]).with_faults(move |_, _| {
+    let source = Arc::new(Memory::new("Rows", ["PK"]).with_faults(move |_, _| {
         *counted.lock().expect("no panic under the lock") += 1;
         Fault::None
     }));
@@ -425,7 +425,7 @@ async fn items_are_read_again_of_late_changes_only() {
 async fn a_late_change_that_could_not_be_confirmed_is_asked_for_again() {
     let (source, target) = (source(&[]).await, memory("Target"));
     let failure = source.failure();
-    let broken = Memory::new("Source", ["PK"]).with_faults(move |_, _| Fault::Before(failure.clone()));
+    let broken = Memory::new("Rows", ["PK"]).with_faults(move |_, _| Fault::Before(failure.clone()));
     let late = [put(1, 1, 4, None)];
     let report = dispatch(&dispatcher(Replica::new(target.clone()).reread(broken)), &late).await;
     assert_eq!((report.redelivered, value(&target, 1).await), (1, Some(4)), "written, and not confirmed");
@@ -439,7 +439,7 @@ async fn items_are_read_again_a_hundred_at_a_time() {
     let reads = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&reads);
     let rows: Vec<_> = (0..25).map(|n| row(n, 1)).collect();
-    let source = Arc::new(Memory::new("Source", ["PK"]).with_faults(move |operation, _| {
+    let source = Arc::new(Memory::new("Rows", ["PK"]).with_faults(move |operation, _| {
         assert!(matches!(operation, Operation::Batch | Operation::ReadBatch), "{operation:?}");
         *counted.lock().expect("no panic under the lock") += usize::from(operation == Operation::ReadBatch);
         Fault::None
@@ -457,7 +457,7 @@ async fn items_are_read_again_a_hundred_at_a_time() {
 async fn a_sweep_finds_what_a_crash_has_left() {
     let (source, target) = (source(&[row(2, 5)]).await, memory("Target"));
     let failure = source.failure();
-    let broken = Memory::new("Source", ["PK"]).with_faults(move |_, _| Fault::Before(failure.clone()));
+    let broken = Memory::new("Rows", ["PK"]).with_faults(move |_, _| Fault::Before(failure.clone()));
     let crashes = dispatcher(Replica::new(target.clone()).reread(broken));
     let report = dispatch(&crashes, &[scanned(1, 4, 1), scanned(2, 4, 1)]).await;
     assert_eq!(report.redelivered, 2, "written, and not confirmed");
@@ -468,6 +468,27 @@ async fn a_sweep_finds_what_a_crash_has_left() {
     assert_eq!(gone, 1);
     let values = [value(&target, 1).await, value(&target, 2).await, value(&target, 3).await];
     assert_eq!(values, [None, Some(4), Some(9)], "what the stream has written is none of its business");
+}
+
+/// The setting of another environment: nothing of it would be there, and every late row would go.
+#[tokio::test]
+async fn records_of_another_table_than_the_source_are_not_touched() {
+    let (source, target) = (memory("Staging"), memory("Target"));
+    let named = |table: &str| {
+        let mut record = put(1, 1, 4, None);
+        record["eventSourceARN"] = format!("arn:aws:dynamodb:eu-west-1:123456789012:table/{table}/stream/x").into();
+        record
+    };
+    let replica = || Replica::new(target.clone()).reread(source.clone());
+    for replica in [replica(), replica().late_after(Duration::MAX)] {
+        let report = dispatch(&dispatcher(replica), &[named("Production")]).await;
+        let cause = report.unfinished.expect("it is not lost").cause.to_string();
+        assert!(cause.contains("table/Production/stream/x") && cause.contains("`Staging`"), "{cause}");
+        assert_eq!(target.rows().len(), 0);
+    }
+    assert_eq!(dispatch(&dispatcher(replica()), &[named("Staging")]).await.unfinished, None);
+    let stones = replica().tombstones(Tombstones::keep(Duration::from_secs(1_000)));
+    assert_eq!(dispatch(&dispatcher(stones), &[named("Production")]).await.applied, 1, "nobody is asked");
 }
 
 /// Over the real API: conditions, consistent reads in batches, and what the service says of keys that it does not have.
@@ -497,7 +518,7 @@ mod embedded {
     #[tokio::test]
     async fn snapshots_and_tombstones_keep_their_rules() -> Result<(), EmbeddedError> {
         let embedded = Embedded::start().await?;
-        let (source, target) = (create(&embedded, "Source", "PK", S).await, create(&embedded, "Target", "PK", S).await);
+        let (source, target) = (create(&embedded, "Rows", "PK", S).await, create(&embedded, "Target", "PK", S).await);
         source.write_batch(&[RowWrite::put(key(2), row(2, 6))]).await.expect("a row that fits");
         let rereads = dispatcher(Replica::new(target.clone()).reread(source));
         dispatch(&rereads, &[scanned(1, 4, 1), scanned(2, 4, 1)]).await;

@@ -35,6 +35,19 @@ pub enum ReplicaError {
         /// The target.
         table: Arc<str>,
     },
+    /// A record of another table than the one whose items are read again: nothing of it would be there, and its row would go.
+    #[error(
+        "the record is of `{arn}`, but table `{table}` is told to read items again from `{source_table}`; name the table whose \
+         changes these are (`Replica::reread`)"
+    )]
+    OtherSource {
+        /// The target.
+        table: Arc<str>,
+        /// The table that is read again.
+        source_table: Arc<str>,
+        /// What the record says of where it comes from.
+        arn: Arc<str>,
+    },
     /// A row that is to be put right, in a target whose rows carry no versions.
     #[error(
         "table `{table}` is a plain replica, whose rows carry no versions: nothing could keep a repair from bringing back an \

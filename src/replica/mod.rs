@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/replica.md")]
 
+mod arn;
 mod error;
 mod shape;
 mod snapshot;

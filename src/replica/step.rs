@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Mode, Replica, ReplicaError, TOMBSTONE_ATTRIBUTE, is_tombstone};
+use super::{Mode, Replica, ReplicaError, TOMBSTONE_ATTRIBUTE, arn::is_another, is_tombstone};
 use crate::{
     handler::{Admitted, Failure, Outcome, Panicked, Skip, Ticket, Verdict},
     record::{Cause, Change, DecodeError, Image, Item, Record, StreamView, Version},
@@ -74,6 +74,7 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
 
     /// Records that are not for this target.
     fn pass_over(&self, record: &Record<Item, V>) -> Asked<()> {
+        self.is_of_the_source(record)?;
         if self.ignores_expired && record.cause() == Cause::TimeToLive {
             return Err(Ok(Outcome::Skipped(Skip::Filtered)));
         }
@@ -87,6 +88,17 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
             return Err(Err(Failure::retry(ReplicaError::NoSource { table: self.table.name().into() })));
         }
         Ok(())
+    }
+
+    /// Refuses records of another table than the one that is read again: before any of them is late, and loses its row.
+    fn is_of_the_source(&self, record: &Record<Item, V>) -> Asked<()> {
+        match (self.rereads(), record.source_arn()) {
+            (Some((source, _)), Some(arn)) if is_another(source.name(), arn) => {
+                let (table, source_table) = (self.table.name().into(), source.name().into());
+                Err(Err(Failure::retry(ReplicaError::OtherSource { table, source_table, arn: arn.into() })))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The row of an item, or none if the target is not to have it. A panic is this record's failure.

@@ -39,7 +39,7 @@ pub(crate) struct Source {
 impl Source {
     /// A table with some items of which its stream knows nothing.
     pub(crate) async fn new(initial: impl IntoIterator<Item = usize>) -> Arc<Self> {
-        let table = Arc::new(Memory::new("Source", ["PK"]));
+        let table = Arc::new(Memory::new("Rows", ["PK"]));
         let source = Self { table, shards: Default::default(), clock: AtomicI64::new(1) };
         for n in initial {
             source.write(n, Some(1_000 + n as u64)).await;

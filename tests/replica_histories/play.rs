@@ -19,7 +19,7 @@ use anabranch::{
 use crate::staged::{Fate, Fates, Gate, Staged, done, drive};
 
 const ITEMS: usize = 3;
-const LIVE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/2026-11-21T00:00:00.000";
+const LIVE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/Source/stream/2026-11-21T00:00:00.000";
 
 /// When a change happened, as one that nothing holds up says; without it is late.
 const TIMELY: &str = r#""ApproximateCreationDateTime":9000000000,"#;

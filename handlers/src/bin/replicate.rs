@@ -5,7 +5,7 @@
 //! | `TARGET_TABLE` | the table to write to |
 //! | `TARGET_REGION` | its region, if it is not the function's |
 //! | `TARGET_ROLE_ARN` | the role to write as, if it is not the function's: in another account |
-//! | `SOURCE_TABLE` | the table whose changes these are: items of late ones are read again, so that a redrive brings back nothing that is gone |
+//! | `SOURCE_TABLE` | the table whose changes these are: items of late ones are read again, so that a redrive brings back nothing that is gone; records of another table are refused |
 //! | `DEAD_LETTER_QUEUE_URL` | the SQS queue for records that cannot be replicated; without it they are retried |
 
 use anabranch::{aws, lambda, sink::table::DynamoDb};
