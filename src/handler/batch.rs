@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Context, Deadline, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict,
+    Belongs, Context, Deadline, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict,
     entry::{Entry, Held, State},
     failure::merge,
     fork::{Fork, Memory, Said, Side},
@@ -162,6 +162,7 @@ pub struct Ticket(usize);
 pub struct Batch<'b, T: Send + 'static, V: StreamView> {
     share: Share<'b>,
     filter: Option<&'b Filter<'b, T, V>>,
+    belongs: Option<&'b Belongs>,
     /// Nothing is handed out once this has passed, whatever the halt says.
     until: Deadline,
     _types: PhantomData<fn() -> (T, V)>,
@@ -180,8 +181,8 @@ impl<T: Send + 'static, V: StreamView> Filter<'_, T, V> {
 }
 
 impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
-    pub(crate) fn new(share: Share<'b>) -> Self {
-        Self { share, filter: None, until: Deadline::NEVER, _types: PhantomData }
+    pub(crate) fn new(share: Share<'b>, belongs: Option<&'b Belongs>) -> Self {
+        Self { share, filter: None, belongs, until: Deadline::NEVER, _types: PhantomData }
     }
 
     /// Takes the next record in stream order, or none when nothing more may be started.
@@ -264,6 +265,11 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         self.share.context
     }
 
+    /// Which items belong to the route, as the router would find them in the table now; none if all do.
+    pub(crate) fn belongs(&self) -> Option<&'b Belongs> {
+        self.belongs
+    }
+
     /// A predicate behind those that the batch has already.
     pub(super) fn filter<'f>(&self, accepts: &'f (dyn Fn(&Record<T, V>) -> bool + Send + Sync)) -> Filter<'f, T, V>
     where
@@ -274,7 +280,8 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 
     /// The same records behind a predicate.
     pub(super) fn behind<'s>(&'s mut self, filter: &'s Filter<'s, T, V>) -> Batch<'s, T, V> {
-        Batch { share: self.share.reborrow(), filter: Some(filter), until: self.until, _types: PhantomData }
+        let (share, belongs, until) = (self.share.reborrow(), self.belongs, self.until);
+        Batch { share, filter: Some(filter), belongs, until, _types: PhantomData }
     }
 
     /// What is still waiting, for two handlers to work on side by side. Neither is asked again for what it has said.
@@ -322,7 +329,7 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
         let Share { window, halt, context, .. } = self.share;
         let Fork { entries, held, memory, next, .. } = fork;
         let share = Share { window, entries, held, memory, halt, context, next };
-        Batch { share, filter: self.filter, until: self.until, _types: PhantomData }
+        Batch { share, filter: self.filter, belongs: self.belongs, until: self.until, _types: PhantomData }
     }
 
     /// Takes over what two forks made of the same records. One that a side has still to wait for, since it rejected an

@@ -22,7 +22,7 @@ pub enum Outcome {
 pub enum Skip {
     /// A predicate (`when`) did not want it.
     Filtered,
-    /// The target already holds a later state of the item.
+    /// A later state of the item counts: the target holds it already, or was to be without the item by now.
     Stale,
     /// Its effect had already happened.
     Duplicate,

@@ -34,7 +34,7 @@ pub(crate) use batch::{DECODES_PER_SAMPLE, Halt, Share};
 pub use combinator::{And, HandlerExt, Timeout, When};
 pub use context::{Context, Deadline};
 pub(crate) use entry::{Entry, Held, State};
-pub(crate) use erased::{Erased, erase};
+pub(crate) use erased::{Belongs, Erased, erase};
 pub(crate) use failure::merge;
 pub use failure::{BoxError, Failure, IntoVerdict, Outcome, Panicked, Skip, TimedOut, Verdict};
 pub(crate) use fork::{Fork, Memory};

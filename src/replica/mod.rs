@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/replica.md")]
 
 mod arn;
+mod delivery;
 mod error;
 mod shape;
 mod snapshot;
@@ -167,9 +168,10 @@ impl<V: StreamView> Replica<V> {
     }
 
     /// Takes rows of a snapshot, and changes that come late, without tombstones: after they are written their items are read
-    /// again, consistently, from `source`, and rows whose items are gone are deleted. See [what that promises](self#snapshots).
+    /// again, consistently, from `source`, and rows whose items are gone, or [no more of the route](self#routes), are deleted. See [what that promises](self#snapshots).
     ///
-    /// `source` is the table whose stream is replicated. Without effect if there are tombstones, and in plain mode.
+    /// `source` is the table whose stream is replicated, and a record of another one is retried. Without effect if there are tombstones,
+    /// and in plain mode.
     #[must_use]
     pub fn reread(mut self, source: impl TransactTable) -> Self {
         self.source = Some(Arc::new(source));

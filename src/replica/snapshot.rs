@@ -7,20 +7,18 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use futures_util::StreamExt;
-
-use super::{Mode, Replica, ReplicaError};
+use super::{
+    Mode, Replica, ReplicaError,
+    delivery::{Came, Delivery, Parties, Stays},
+};
 use crate::{
-    handler::Deadline,
+    handler::{Belongs, Deadline},
     record::{self, Record, StreamView, Timestamp, Version},
-    sink::table::{
-        AttributeValue, Guard, Item, Limits, RowWrite, TableError, TransactTable, Written, read_many, write_guarded,
-    },
+    sink::table::{AttributeValue, Item, TransactTable},
 };
 
 /// A row whose item may be gone.
@@ -29,9 +27,6 @@ pub(super) struct Unconfirmed {
     /// As it is stored: whatever is later stays.
     pub(super) version: String,
 }
-
-/// Whether a row's item was gone, and so the row is; nothing if taking it back was not started.
-type Confirmed = Option<Result<bool, TableError>>;
 
 impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// Whether a row of a snapshot can be told from one whose item is gone.
@@ -58,29 +53,18 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         }
     }
 
-    /// Asks the source for the items of rows, and deletes those rows whose items it does not have or the target is not to
-    /// have. Behind a failure nothing more is started.
-    pub(super) async fn delete_what_is_gone(&self, rows: Vec<Unconfirmed>, limits: Limits) -> Vec<Confirmed> {
-        let Some((source, attribute)) = self.rereads().filter(|_| !rows.is_empty()) else { return Vec::new() };
-        let keys: Vec<_> = rows.iter().map(|row| row.key.clone()).collect();
-        let items = match read_many(source, &keys, limits).await {
-            Ok(items) => items,
-            Err(error) => return rows.iter().map(|_| Some(Err(error.clone()))).collect(),
-        };
-        let (mut confirmed, mut gone, mut deletes) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, (Unconfirmed { key, version }, item)) in rows.into_iter().zip(items).enumerate() {
-            let there = item.is_some_and(|item| self.wants(&key, item));
-            confirmed.push(there.then_some(Ok(false)));
-            if !there {
-                gone.push(index);
-                deletes.push((RowWrite::delete(key), Guard::up_to(Arc::clone(attribute), &version)));
-            }
-        }
-        let mut results = pin!(write_guarded(&*self.table, deletes, limits));
-        while let Some((index, result)) = results.next().await {
-            confirmed[gone[index]] = Some(result.map(|_: Written| true));
-        }
-        confirmed
+    /// The same, with what decides whether a row stays.
+    pub(super) fn parties<'r>(&'r self, stays: &'r Stays<'r>) -> Option<Parties<'r>> {
+        let (source, attribute) = self.rereads()?;
+        Some(Parties { target: &*self.table, source, attribute, stays })
+    }
+
+    /// Whether a row stays, by its item as it is now: one that the target is to have, and that still belongs to the route.
+    pub(super) fn stays<'r>(
+        &'r self,
+        belongs: Option<&'r Belongs>,
+    ) -> impl Fn(&Item, Item) -> bool + Send + Sync + use<'r, V> {
+        move |key, item| belongs.is_none_or(|belongs| belongs(&item)) && self.wants(key, item)
     }
 
     /// Deletes rows that a snapshot has brought and whose items are gone, after a backfill that did not get through without a
@@ -89,12 +73,12 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     ///
     /// A worker that crashes when it has written a row, and before it has asked for the item, leaves that row to nobody:
     /// if its item is gone, the repeated slice does not find it. A late change is asked for again when it is handed over again.
-    /// With tombstones, and in plain mode, this does nothing.
+    /// With tombstones, and in plain mode, this does nothing. It knows of no [route](crate::replica#routes).
     ///
     /// # Errors
     /// The first failure; to be called again with the same rows. [`ReplicaError::NoSource`] without [`reread`](Self::reread).
     pub async fn sweep(&self, keys: &[&str], rows: impl IntoIterator<Item = Item>) -> Result<usize, ReplicaError> {
-        Ok(self.sweep_each(keys, rows).await?.len())
+        Ok(self.sweep_each(keys, rows, None).await?.len())
     }
 
     /// The same; answers with the indexes of the rows that had no item.
@@ -102,24 +86,28 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         &self,
         keys: &[&str],
         rows: impl IntoIterator<Item = Item>,
+        belongs: Option<&Belongs>,
     ) -> Result<HashSet<usize>, ReplicaError> {
         if !self.takes_snapshots() {
             return Err(ReplicaError::NoSource { table: self.table.name().into() });
         }
-        let Some((_, attribute)) = self.rereads() else { return Ok(HashSet::new()) };
+        let stays = self.stays(belongs);
+        let Some(parties) = self.parties(&stays) else { return Ok(HashSet::new()) };
         let snapshot = |row: Item| {
-            let Some(AttributeValue::S(version)) = row.get(&**attribute) else { return None };
+            let Some(AttributeValue::S(version)) = row.get(&**parties.attribute) else { return None };
             let version = Version::parse(version).filter(Version::is_snapshot)?;
             let key = keys.iter().map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
             Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version: version.into() })
         };
         let rows = rows.into_iter().enumerate();
         let (indexes, rows): (Vec<_>, Vec<_>) = rows.filter_map(|(index, row)| Some((index, snapshot(row)?))).unzip();
-        let confirmed = self.delete_what_is_gone(rows, self.limits(Deadline::NEVER)).await;
+        let mut delivery = Delivery::of_rows(parties, rows, self.limits(Deadline::NEVER));
         let mut gone = HashSet::new();
-        for (index, confirmed) in indexes.into_iter().zip(confirmed) {
-            if confirmed.transpose()?.unwrap_or_default() {
-                gone.insert(index);
+        while let Some((index, came)) = delivery.next().await {
+            match came {
+                Came::Done { gone: true, .. } => _ = gone.insert(indexes[index]),
+                Came::Done { .. } => {}
+                Came::Refused(error) | Came::Failed(error) => return Err(error.into()),
             }
         }
         Ok(gone)

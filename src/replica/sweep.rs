@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Replica, ReplicaError};
 use crate::{
-    handler::{Batch, Failure, Handler, Outcome, Skip},
+    handler::{Batch, Belongs, Failure, Handler, Outcome, Skip},
     record::{self, Change, DecodeError, NewImage, Record, StreamView},
     sink::table::Item,
 };
@@ -13,7 +13,8 @@ use crate::{
 /// brought and whose items are gone: [`Replica::sweep`] as a handler.
 ///
 /// Run it as a second backfill when the first is done. A row whose item is there, or that a change of the stream has written, is skipped as stale.
-/// It needs a replica that [reads again](Replica::reread); one with tombstones has nothing to sweep up.
+/// It needs a replica that [reads again](Replica::reread); one with tombstones has nothing to sweep up. If the replica stands behind a
+/// [route of some entity types](crate::replica#routes), sweep up behind the same, or let the replica itself say which items it takes.
 #[derive(Clone)]
 pub struct Sweep<V: StreamView = NewImage>(Replica<V>);
 
@@ -23,11 +24,15 @@ impl<V: StreamView<New<record::Item> = record::Item>> Sweep<V> {
         Self(replica)
     }
 
-    async fn sweep(&self, rows: Vec<(Vec<String>, Item)>) -> Result<HashSet<usize>, ReplicaError> {
+    async fn sweep(
+        &self,
+        rows: Vec<(Vec<String>, Item)>,
+        belongs: Option<&Belongs>,
+    ) -> Result<HashSet<usize>, ReplicaError> {
         let Some((names, _)) = rows.first() else { return Ok(HashSet::new()) };
         let names = names.clone();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        self.0.sweep_each(&names, rows.into_iter().map(|(_, row)| row)).await
+        self.0.sweep_each(&names, rows.into_iter().map(|(_, row)| row), belongs).await
     }
 }
 
@@ -43,7 +48,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Handler<record::Item, NewI
                 Err(error) => batch.settle(admitted.ticket, Err::<Outcome, _>(Failure::reject(error))),
             }
         }
-        match self.sweep(rows).await {
+        match self.sweep(rows, batch.belongs()).await {
             Ok(gone) => {
                 for (index, ticket) in tickets.into_iter().enumerate() {
                     let skipped = Outcome::Skipped(Skip::Stale);

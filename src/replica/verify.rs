@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use super::{Mode, Replica, ReplicaError, is_tombstone, snapshot::Unconfirmed};
+use super::{
+    Mode, Replica, ReplicaError,
+    delivery::{Came, Delivery, Parcel},
+    is_tombstone,
+};
 use crate::{
     handler::{Deadline, Failure},
     record::{self, StreamView, Version},
@@ -63,15 +67,16 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// Puts a row right; stale if a later change was there first.
     pub(crate) async fn repair(&self, broken: Broken) -> Result<Written, ReplicaError> {
         let (write, guard) = self.mend(broken)?;
-        let there = (write.row().is_some() && self.rereads().is_some())
-            .then(|| Unconfirmed { key: write.key().clone(), version: guard.version().to_owned() });
-        let written = self.table.write_guarded(write, guard).await?;
+        let stays = self.stays(None);
+        let Some(parties) = self.parties(&stays) else { return Ok(self.table.write_guarded(write, guard).await?) };
         // An item that was deleted before its row was put back leaves nobody to delete the row.
-        let confirm = there.filter(|_| written == Written::Applied).into_iter().collect();
-        for gone in self.delete_what_is_gone(confirm, self.limits(Deadline::NEVER)).await {
-            gone.transpose()?;
+        let parcel = Parcel { write, version: guard.version().to_owned(), doubted: true };
+        let mut delivery = Delivery::new(parties, vec![parcel], self.limits(Deadline::NEVER));
+        let (_, came) = delivery.next().await.expect("a write that nothing holds up comes to something");
+        match came {
+            Came::Done { written, .. } => Ok(written),
+            Came::Refused(error) | Came::Failed(error) => Err(error.into()),
         }
-        Ok(written)
     }
 
     /// The write that puts a row right, and what it may replace.

@@ -1,87 +1,74 @@
 //! Brings the last change of each item to the target.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{BoxStream, unfold},
+};
 
-use super::{Mode, Replica, Step, snapshot::Unconfirmed};
+use super::{
+    Mode, Replica, Step,
+    delivery::{Came, Delivery, Parcel, Stays},
+};
 use crate::{
     handler::{Batch, Deadline, Failure, Outcome, Skip, Ticket},
     record::{Item, StreamView},
-    sink::table::{Guard, Limits, RowWrite, TableError, Written, write_guarded, write_plain},
+    sink::table::{Guard, Limits, Written, write_guarded, write_plain},
 };
 
 /// How long before the deadline requests under way are given up, so that their records are still answered for.
 const MARGIN: Duration = Duration::from_millis(500);
-
-type Result<T> = std::result::Result<T, TableError>;
 
 impl<V: StreamView<New<Item> = Item>> Replica<V> {
     /// Writes the last change of each item. Answers with the items whose last change was rejected and that have
     /// earlier ones: the latest that fits is to be written.
     pub(super) async fn write(&self, batch: &mut Batch<'_, Item, V>, mut items: Vec<Vec<Step>>) -> Vec<Vec<Step>> {
         let limits = self.limits(batch.context().deadline);
-        let (mut writes, mut sent) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        let stays = self.stays(batch.belongs());
+        let (mut parcels, mut sent) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for item in &mut items {
             let Step { write, version, ticket, doubtful, .. } = item.pop().expect("no item is without changes");
-            let doubted = (doubtful && write.row().is_some())
-                .then(|| Unconfirmed { key: write.key().clone(), version: version.as_str().to_owned() });
-            sent.push(Some((ticket, doubted)));
-            writes.push((write, version.into()));
+            sent.push(Some(ticket));
+            parcels.push(Parcel { write, version: version.into(), doubted: doubtful });
         }
-        let (mut rest, mut unconfirmed) = (Vec::new(), Vec::new());
-        let mut results = pin!(self.send(writes, limits));
-        while let Some((index, result)) = results.next().await {
-            let (ticket, row) = sent[index].take().expect("one result per write");
+        let mut rest = Vec::new();
+        let mut results = self.send(parcels, &stays, limits);
+        while let Some((index, came)) = results.next().await {
+            let ticket = sent[index].take().expect("one result per write");
             let earlier = std::mem::take(&mut items[index]);
-            match (result, row) {
-                (Err(error), _) if error.is_reject() => {
+            match came {
+                Came::Refused(error) => {
                     batch.settle(ticket, Err::<(), _>(Failure::reject(error)));
                     rest.extend((!earlier.is_empty()).then_some(earlier));
                 }
-                (Ok(written), Some(row)) => unconfirmed.push((row, written, tickets(earlier, ticket))),
-                (result, _) => settle(batch, tickets(earlier, ticket), &result),
+                came => settle(batch, tickets(earlier, ticket), &came),
             }
         }
-        self.confirm(batch, unconfirmed, limits).await;
         rest
-    }
-
-    /// Settles rows of a snapshot, and of late changes, once it is known that their items are still there.
-    async fn confirm(
-        &self,
-        batch: &mut Batch<'_, Item, V>,
-        unconfirmed: Vec<(Unconfirmed, Written, Vec<Ticket>)>,
-        limits: Limits,
-    ) {
-        let (mut rows, mut waiting) = (Vec::new(), Vec::new());
-        for (row, written, tickets) in unconfirmed {
-            rows.push(row);
-            waiting.push((written, tickets));
-        }
-        let confirmed = self.delete_what_is_gone(rows, limits).await;
-        for ((written, tickets), gone) in waiting.into_iter().zip(confirmed) {
-            if let Some(gone) = gone {
-                settle(batch, tickets, &gone.map(|_| written));
-            }
-        }
     }
 
     pub(super) fn limits(&self, deadline: Deadline) -> Limits {
         Limits { concurrency: self.concurrency, until: give_up(deadline).instant() }
     }
 
-    fn send(&self, writes: Vec<(RowWrite, String)>, limits: Limits) -> BoxStream<'_, (usize, Result<Written>)> {
+    fn send<'r>(&'r self, parcels: Vec<Parcel>, stays: &'r Stays<'r>, limits: Limits) -> BoxStream<'r, (usize, Came)> {
         match &self.mode {
-            Mode::Guarded(attribute) => {
-                let guard = |(write, version)| (write, Guard::new(Arc::clone(attribute), version));
-                let writes: Vec<_> = writes.into_iter().map(guard).collect();
-                write_guarded(&*self.table, writes, limits).boxed()
-            }
+            Mode::Guarded(attribute) => match self.parties(stays) {
+                Some(parties) if parcels.iter().any(Parcel::is_doubted) => {
+                    let delivery = Delivery::new(parties, parcels, limits);
+                    unfold(delivery, async |mut delivery| Some((delivery.next().await?, delivery))).boxed()
+                }
+                _ => {
+                    let guard = |parcel: Parcel| (parcel.write, Guard::new(Arc::clone(attribute), parcel.version));
+                    let results = write_guarded(&*self.table, parcels.into_iter().map(guard), limits);
+                    results.map(|(index, result)| (index, result.into())).boxed()
+                }
+            },
             Mode::Plain => {
-                let writes = writes.into_iter().map(|(write, _)| write);
+                let writes = parcels.into_iter().map(|parcel| parcel.write);
                 let results = write_plain(&*self.table, writes, limits);
-                results.map(|(index, result)| (index, result.map(|()| Written::Applied))).boxed()
+                results.map(|(index, result)| (index, result.map(|()| Written::Applied).into())).boxed()
             }
         }
     }
@@ -92,12 +79,12 @@ fn tickets(earlier: Vec<Step>, last: Ticket) -> Vec<Ticket> {
 }
 
 /// What a write came to is the verdict of every change that folded into it.
-fn settle<V: StreamView>(batch: &mut Batch<'_, Item, V>, tickets: Vec<Ticket>, result: &Result<Written>) {
+fn settle<V: StreamView>(batch: &mut Batch<'_, Item, V>, tickets: Vec<Ticket>, came: &Came) {
     for ticket in tickets {
-        let verdict = match result {
-            Ok(Written::Applied) => Ok(Outcome::Applied),
-            Ok(Written::Stale) => Ok(Outcome::Skipped(Skip::Stale)),
-            Err(error) => Err(Failure::retry(error.clone())),
+        let verdict = match came {
+            Came::Done { written: Written::Applied, gone: false } => Ok(Outcome::Applied),
+            Came::Done { .. } => Ok(Outcome::Skipped(Skip::Stale)),
+            Came::Refused(error) | Came::Failed(error) => Err(Failure::retry(error.clone())),
         };
         batch.settle(ticket, verdict);
     }

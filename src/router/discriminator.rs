@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_dynamo::{AttributeValue, Item};
+
 use super::{Routing, Unrouted};
 use crate::record::{EventName, Image, RawRecord};
 
@@ -41,6 +43,20 @@ impl Discriminator {
                     EventName::Modify => Ok(Routing::between(named(old)?, named(new)?)),
                 }
             }
+        }
+    }
+
+    /// Whether an item may change its entity type. A key stays as it is.
+    pub(super) fn may_change(&self) -> bool {
+        matches!(self, Self::Attribute(_))
+    }
+
+    /// The entity type of an item, as an attribute has it; none if nobody can read it there.
+    pub(super) fn attribute_of<'i>(&self, item: &'i Item) -> Option<&'i str> {
+        let Self::Attribute(name) = self else { return None };
+        match item.get(name)? {
+            AttributeValue::S(entity) | AttributeValue::N(entity) => Some(entity),
+            _ => None,
         }
     }
 

@@ -15,7 +15,7 @@ pub use routing::Unrouted;
 pub(crate) use routing::{Route, Routing};
 
 use crate::{
-    handler::{Erased, IntoHandler, erase},
+    handler::{Belongs, Erased, IntoHandler, erase},
     record::{Entity, FromImage, NewAndOldImages, PayloadError, RawRecord, Split, StreamView, Supplies, split},
 };
 
@@ -213,9 +213,29 @@ impl<V: StreamView> Router<V> {
         &mut self.entities[at].1
     }
 
+    /// Whether an item would come to a route if it were inserted as it is; none if it stays with the route whatever becomes of it.
+    fn belonging(&self, route: u64) -> Option<Box<Belongs>> {
+        if self.every & route != 0 || !self.discriminator.may_change() {
+            return None;
+        }
+        let takes = |routes: u64| routes & route != 0;
+        let named: Vec<_> = self.entities.iter().map(|(name, routes)| (name.clone(), takes(*routes))).collect();
+        let others = self.otherwise.is_some_and(takes);
+        let discriminator = self.discriminator.clone();
+        Some(Box::new(move |item| {
+            let entity = discriminator.attribute_of(item);
+            let named = named.iter().find(|(name, _)| entity == Some(name));
+            named.map_or(others, |(_, takes)| *takes)
+        }))
+    }
+
     /// The same router without its compile-time view.
     pub(crate) fn into_table(self) -> Table {
-        let Self { discriminator, routes, entities, every, otherwise, .. } = self;
+        let belonging: Vec<_> = (0..self.routes.len()).map(|route| self.belonging(1 << route)).collect();
+        let Self { discriminator, mut routes, entities, every, otherwise, .. } = self;
+        for (route, belongs) in routes.iter_mut().zip(belonging) {
+            belongs.into_iter().for_each(|belongs| route.handler.stand_behind(belongs));
+        }
         Table { discriminator, routes, entities, every, otherwise }
     }
 }

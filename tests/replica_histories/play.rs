@@ -9,9 +9,9 @@ use std::{
 
 use anabranch::{
     dispatch::{BatchReport, Dispatcher},
-    handler::{Context, HandlerExt},
-    record::NewImage,
-    replica::{Replica, Tombstones, is_tombstone},
+    handler::{Context, Handler, HandlerExt},
+    record::{self, NewAndOldImages, NewImage},
+    replica::{Replica, Sweep, Tombstones, is_tombstone},
     router::Router,
     sink::table::{AttributeValue, Item, Memory, RowWrite, Table, item, text},
 };
@@ -29,10 +29,19 @@ const TIMELY: &str = r#""ApproximateCreationDateTime":9000000000,"#;
 pub(crate) struct Kind {
     /// Tombstones, or deletes at once and snapshots that are read again.
     pub(crate) tombstones: bool,
-    /// Only some items are wanted.
-    pub(crate) filtered: bool,
+    pub(crate) takes: Takes,
     /// One target, or two.
     pub(crate) targets: usize,
+}
+
+/// Which items the replicas are to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Takes {
+    All,
+    /// Those that their transformation wants.
+    Wanted,
+    /// Those of the entity type that is routed to them.
+    Routed,
 }
 
 type Work = Pin<Box<dyn Future<Output = BatchReport> + Send>>;
@@ -95,21 +104,22 @@ impl World {
 
     /// A user writes an item, or deletes it; nothing happens if it is not there.
     pub(crate) fn change(&mut self, n: usize, value: Option<u64>) {
-        let existed = rows(&self.source).contains_key(&n);
-        let name = match (existed, value) {
-            (false, None) => return,
-            (false, Some(_)) => "INSERT",
-            (true, Some(_)) => "MODIFY",
-            (true, None) => "REMOVE",
+        let old = rows(&self.source).get(&n).copied();
+        let name = match (old, value) {
+            (None, None) => return,
+            (None, Some(_)) => "INSERT",
+            (Some(_), Some(_)) => "MODIFY",
+            (Some(_), None) => "REMOVE",
         };
         match value {
             Some(value) => self.put(n, value),
             None => _ = done(self.source.write_batch(&[RowWrite::delete(key(n))])).expect("a key that fits"),
         }
-        let image = value.map(|value| format!(r#""NewImage":{},"#, image(n, value))).unwrap_or_default();
+        let image = |name, value: Option<u64>| value.map(|value| format!(r#""{name}":{},"#, image(n, value)));
+        let images = [image("OldImage", old), image("NewImage", value)].map(Option::unwrap_or_default).concat();
         let sequence = self.stream.len() + 1;
         self.stream.push(format!(
-            r#"{{"eventName":"{name}","eventSource":"aws:dynamodb","dynamodb":{{{TIMELY}"Keys":{{"PK":{{"S":"{n}"}}}},{image}"SequenceNumber":"{sequence}"}},"eventSourceARN":"{LIVE}"}}"#
+            r#"{{"eventName":"{name}","eventSource":"aws:dynamodb","dynamodb":{{{TIMELY}"Keys":{{"PK":{{"S":"{n}"}}}},{images}"SequenceNumber":"{sequence}"}},"eventSourceARN":"{LIVE}"}}"#
         ));
     }
 
@@ -223,28 +233,54 @@ impl World {
             true => replica.tombstones(Tombstones::keep(Duration::from_secs(7 * 24 * 60 * 60))),
             false => replica.reread(staged(&self.source)),
         };
-        if self.kind.filtered { replica.transform(wanted) } else { replica }
+        if self.kind.takes == Takes::Wanted { replica.transform(wanted) } else { replica }
     }
 
     fn dispatcher(&self, gate: &Gate) -> Dispatcher {
-        let router = Router::<NewImage>::new();
-        Dispatcher::new(match self.targets.as_slice() {
-            [first, second] => router.every(self.replica(first, gate).and(self.replica(second, gate))),
-            [first, ..] => router.every(self.replica(first, gate)),
-            [] => router,
-        })
+        match self.targets.as_slice() {
+            [first, second] => self.route(self.replica(first, gate).and(self.replica(second, gate))),
+            [first, ..] => self.route(self.replica(first, gate)),
+            [] => unreachable!("there is a target"),
+        }
+    }
+
+    fn route(&self, handler: impl Handler<record::Item, NewImage>) -> Dispatcher {
+        match self.kind.takes {
+            Takes::Routed => Router::by_attribute("kind").route("ROW", handler).ignore_others().into(),
+            _ => Router::<NewAndOldImages>::new().every(handler).into(),
+        }
     }
 
     /// A backfill that has given up on a page sweeps up behind itself.
     pub(crate) fn sweep(&self) {
         for target in self.targets.iter().filter(|_| self.given_up) {
-            done(self.replica(target, &Gate::default()).sweep(&["PK"], target.rows())).expect("nothing fails any more");
+            let replica = self.replica(target, &Gate::default());
+            if self.kind.takes == Takes::Routed {
+                self.sweep_on_the_route(target, Sweep::new(replica));
+            } else {
+                done(replica.sweep(&["PK"], target.rows())).expect("nothing fails any more");
+            }
         }
+    }
+
+    /// As a second backfill that goes through the target.
+    fn sweep_on_the_route(&self, target: &Memory, sweep: Sweep) {
+        let found = target.rows().into_iter().filter(|row| !is_tombstone(row)).map(|row| {
+            let (AttributeValue::S(key), AttributeValue::S(version)) = (&row["PK"], &row["anabranchVersion"]) else {
+                panic!("a key and a version")
+            };
+            let (n, value) = (key.parse().expect("a small number"), value(&row).expect("a row with a value"));
+            snapshot(n, value, self.now)
+                .replace(r#""kind""#, &format!(r#""anabranchVersion":{{"S":"{version}"}},"kind""#))
+        });
+        let payload = format!(r#"{{"Records":[{}]}}"#, found.collect::<Vec<_>>().join(","));
+        let swept = done(self.route(sweep).dispatch(payload, &Context::default())).expect("a stream event");
+        assert_eq!(swept.unfinished, None, "nothing fails any more");
     }
 
     pub(crate) fn check(&self) {
         let mut expected = rows(&self.source);
-        expected.retain(|_, value| !self.kind.filtered || wants(*value));
+        expected.retain(|_, value| self.kind.takes == Takes::All || wants(*value));
         for target in &self.targets {
             assert_eq!(rows(target), expected, "replica (left) = table (right), of {:?}", self.kind);
         }
@@ -265,11 +301,16 @@ fn key(n: usize) -> Item {
 }
 
 fn row(n: usize, value: u64) -> Item {
-    item([("PK", text(n.to_string())), ("value", AttributeValue::N(value.to_string()))])
+    let number = AttributeValue::N(value.to_string());
+    item([("PK", text(n.to_string())), ("value", number), ("kind", text(kind(value)))])
+}
+
+fn kind(value: u64) -> &'static str {
+    if wants(value) { "ROW" } else { "OTHER" }
 }
 
 fn image(n: usize, value: u64) -> String {
-    format!(r#"{{"PK":{{"S":"{n}"}},"value":{{"N":"{value}"}}}}"#)
+    format!(r#"{{"PK":{{"S":"{n}"}},"value":{{"N":"{value}"}},"kind":{{"S":"{}"}}}}"#, kind(value))
 }
 
 fn snapshot(n: usize, value: u64, read_at: usize) -> String {

@@ -14,11 +14,11 @@
 //! The function does no harm with what is old: since the records were given up on, newer changes of the same items were delivered. The
 //! handlers of this crate compare versions, and skip what is stale where a later state, or a trace of a deletion, is there:
 //!
-//! | Handler | An item that was deleted meanwhile |
+//! | Handler | An item that was deleted meanwhile, or has left its entity type |
 //! |---|---|
 //! | a view | stays gone: its ledger remembers, for 30 days unless said otherwise |
 //! | a replica or an index with tombstones | stays gone, as long as they are kept |
-//! | a replica that [reads late changes again](crate::replica#late-changes) | stays gone |
+//! | a replica that [reads late changes again](crate::replica#late-changes), which knows its [route](crate::replica#routes) | stays gone |
 //! | any other replica or index | **comes back**, until its next change |
 //!
 //! After a redrive to one of the last kind put the replica right: `anabranch verify --source TABLE --replica REPLICA --full --repair`. A
