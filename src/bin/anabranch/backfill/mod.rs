@@ -20,7 +20,7 @@ use exports::ExportPlan;
 use serde::{Serialize, de::DeserializeOwned};
 use store::Store;
 
-use crate::{BoxError, connection::Connection, interrupt::interrupted, meter::Meter};
+use crate::{BoxError, connection::Connection, interrupt::Interrupt, meter::Meter};
 
 /// Bring what a table holds to its replica, beside live changes, with progress and a checkpoint
 ///
@@ -172,18 +172,19 @@ struct Work<'a, H: History> {
 /// Brings a history of a table to its replica.
 async fn carry_out<H: History>(args: &Args, work: Work<'_, H>, meter: Meter) -> Result<bool, BoxError> {
     let Work { table, source, history, places, kept, store, workers } = work;
+    let mut interrupt = Interrupt::listen();
     let (reread, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
     let handler = format!("{} to {}", source, place_of(&target, &args.to).await?);
     let replica = args.replica(DynamoDb::new(target.clone(), &*args.to), DynamoDb::new(reread, table));
     let dispatcher = args.dispatcher(Router::<NewImage>::new().every(replica.clone()))?;
     let backfill = Backfill::new(history, dispatcher, handler).generation(args.generation);
     let mut job = kept.unwrap_or_else(|| backfill.job(format!("backfill of {table}"), places));
-    let whole = drive(&backfill, &mut job, workers, &store, meter).await?;
+    let whole = drive(&backfill, &mut job, workers, (&store, meter), &mut interrupt).await?;
     if !whole {
         eprintln!("stopped; go on with --resume: {} of {} segments are left", job.open.len(), job.segments);
         return Ok(false);
     }
-    let Some(swept) = sweep(args, target, replica).await? else {
+    let Some(swept) = sweep(args, target, replica, &mut interrupt).await? else {
         eprintln!("stopped; go on with --resume: all rows are brought, and the replica is to be looked through");
         return Ok(false);
     };
@@ -204,8 +205,8 @@ async fn drive<H: History>(
     backfill: &Backfill<H>,
     job: &mut Job<H::Place>,
     workers: usize,
-    store: &Store,
-    mut meter: Meter,
+    (store, mut meter): (&Store, Meter),
+    interrupt: &mut Interrupt,
 ) -> Result<bool, BoxError> {
     let mut failed = None;
     store.save(job)?;
@@ -215,7 +216,7 @@ async fn drive<H: History>(
     });
     let ended = tokio::select! {
         ended = work => Some(ended),
-        interrupted = interrupted() => interrupted.map(|()| None)?,
+        () = interrupt.pressed() => None,
     };
     meter.end();
     if let Some(error) = failed {
@@ -235,7 +236,12 @@ fn show<P>(meter: &mut Meter, job: &Job<P>) {
 
 /// Takes back what was left in the replica of items that were deleted meanwhile: by a worker that was stopped, or a slice that ran out
 /// of time, in this run or in one before it. Nothing if it was interrupted.
-async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<Option<u64>, BoxError> {
+async fn sweep(
+    args: &Args,
+    target: Client,
+    replica: Replica,
+    interrupt: &mut Interrupt,
+) -> Result<Option<u64>, BoxError> {
     if !args.sweeps() {
         return Ok(Some(0));
     }
@@ -250,7 +256,7 @@ async fn sweep(args: &Args, target: Client, replica: Replica) -> Result<Option<u
     let mut meter = Meter::new(Some(facts.items), args.json);
     let ended = tokio::select! {
         ended = sweep.run(&mut job, plan.workers as usize, |job| show(&mut meter, job)) => Some(ended?),
-        interrupted = interrupted() => interrupted.map(|()| None)?,
+        () = interrupt.pressed() => None,
     };
     meter.end();
     Ok(ended.map(|()| job.counts().applied))
