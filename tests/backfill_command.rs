@@ -292,9 +292,17 @@ async fn exports_are_read_with_their_deletions_killed_and_resumed() {
     begun.wait().expect("it is gone");
     assert!(open().is_some_and(|(open, _)| open > 0));
 
+    // What comes meanwhile is not part of what was begun.
+    let store = LocalFileSystem::new_with_prefix(folder.path()).expect("a folder");
+    let since = Made::incremental("9-since", 2_000, 3_000, vec![(0..10).map(deleted).collect()]);
+    since.write(&store, "backup").await;
     let mut resumed = slowly.to_vec();
     resumed.push("--resume");
     let ended = output(of_exports(&embedded, folder.path(), &resumed)).await;
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let plan: Value = said.lines().next().and_then(|line| serde_json::from_str(line).ok()).expect("a plan");
+    assert_eq!(plan["plan"]["exports"].as_array().map(Vec::len), Some(2), "{plan}");
+    assert!(plan["plan"]["warnings"].to_string().contains("9-since has come since this was begun"), "{plan}");
     let report = last_line(&ended);
     assert!(ended.status.success() && report["ok"] == true, "{ended:?}");
     assert_eq!(report["counts"]["records"], 700, "every row of the one, and every change of the other");
@@ -372,5 +380,25 @@ async fn the_plan_of_exports_is_printed_and_what_cannot_be_is_refused() {
         output(of_exports(&embedded, folder.path(), &["--table", PET_TRACKER, "--dry-run", "--export", &next])).await;
     let warnings = last_line(&plan)["plan"]["warnings"].to_string();
     assert!(warnings.contains("7-next begins less than a second before 8-exact ends"), "{warnings}");
+    embedded.stop().await.expect("it stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_not_its_own_replica() {
+    let embedded = filled().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 590).await;
+    let backup = folder.path().join("backup").display().to_string();
+    for (more, said) in
+        [(&[][..], "would be its own replica"), (&["--export", &backup], "would be looked up in itself")]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+        command.args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER, "--checkpoint"]);
+        command.arg(folder.path().join("job.json")).args(more);
+        connected(&mut command, &embedded);
+        let refused = output(command).await;
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && errors.contains(said), "{errors}");
+    }
     embedded.stop().await.expect("it stops");
 }

@@ -18,6 +18,7 @@ use crate::{BoxError, location::Location};
 /// A stream keeps a record for so long.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const WORKERS: u32 = 4;
+const LOCAL_ACCOUNT: &str = ":000000000000:";
 
 /// Which exports are read, in which order, and what should be thought about before.
 #[derive(Debug, Serialize)]
@@ -46,13 +47,13 @@ struct Planned {
 }
 
 impl ExportPlan {
-    /// Looks for the exports, and puts them in order.
-    pub(super) async fn of(args: &Args) -> Result<(Self, Bridge), BoxError> {
+    /// Puts exports in order.
+    pub(super) fn of(args: &Args, found: Vec<Export>) -> Result<(Self, Bridge), BoxError> {
         let limit = args.rows_per_second;
         if let Some(limit) = limit.filter(|limit| !(*limit > 0.0 && limit.is_finite())) {
             return Err(format!("the number of rows a second is {limit}, and has to be more than 0").into());
         }
-        let bridge = Bridge::newest(found(args).await?)?;
+        let bridge = Bridge::newest(found)?;
         let exports: Vec<_> = bridge.exports().iter().map(Planned::of).collect();
         let items = exports.iter().map(|export| export.items).sum();
         let mut plan = Self {
@@ -87,6 +88,17 @@ impl ExportPlan {
         }
     }
 
+    /// Says which exports hold more than what is read, and are not.
+    pub(super) fn leave_out(&mut self, others: &[Export], until: Timestamp) {
+        let further = others.iter().filter(|export| end_of(export) > until);
+        self.warnings.extend(further.map(|export| {
+            let id = export.id();
+            format!(
+                "{id} has come since this was begun, and is left out; when this is done, bring what is in it as well"
+            )
+        }));
+    }
+
     /// The exports as a history that is read as planned.
     pub(super) fn apply(&self, history: ExportHistory) -> ExportHistory {
         match self.items_per_second {
@@ -98,7 +110,7 @@ impl ExportPlan {
 
 /// A bridge takes what begins within the last second of another for its continuation.
 fn overlap(first: &Export, second: &Export) -> Option<String> {
-    let (Kind::Full { as_of: end } | Kind::Incremental { until: end, .. }) = first.kind();
+    let end = end_of(first);
     let Kind::Incremental { from, .. } = second.kind() else { return None };
     (from < end).then(|| {
         format!(
@@ -110,8 +122,13 @@ fn overlap(first: &Export, second: &Export) -> Option<String> {
     })
 }
 
+fn end_of(export: &Export) -> Timestamp {
+    let (Kind::Full { as_of: end } | Kind::Incremental { until: end, .. }) = export.kind();
+    end
+}
+
 /// The exports at all places, those of one table if it is named.
-async fn found(args: &Args) -> Result<Vec<Export>, BoxError> {
+pub(super) async fn found(args: &Args) -> Result<Vec<Export>, BoxError> {
     let mut exports = Vec::new();
     for place in &args.export {
         let Location { store, path } = Location::of(place).await?;
@@ -124,6 +141,41 @@ async fn found(args: &Args) -> Result<Vec<Export>, BoxError> {
         }
     }
     Ok(exports)
+}
+
+/// Of the exports that were found, those that a backfill was begun with, and the others: what has come since is none of its segments.
+pub(super) fn begun_with(found: Vec<Export>, begun: &[String]) -> Result<(Vec<Export>, Vec<Export>), BoxError> {
+    if let Some(gone) = begun.iter().find(|arn| found.iter().all(|export| export.arn() != *arn)) {
+        return Err(format!(
+            "the backfill was begun with the export {gone}, which is not there: name its place with --export"
+        )
+        .into());
+    }
+    // A file from before they were kept names none.
+    Ok(found.into_iter().partition(|export| begun.is_empty() || begun.iter().any(|arn| arn == export.arn())))
+}
+
+/// Whether what is told apart are tables of AWS: an emulator gives all of them the same account.
+fn is_another(own: &str, exported: &str) -> bool {
+    own != exported && !own.contains(LOCAL_ACCOUNT)
+}
+
+/// Rows that are written are looked up in the table whose name the exports carry: it has to be that table.
+pub(super) fn must_be_the_source(exported: &str, own: &str, target: Option<&str>) -> Result<(), BoxError> {
+    if target == Some(own) {
+        return Err(format!(
+            "the rows of {own} would be looked up in itself: for a copy elsewhere say --to-region, or keep --tombstones"
+        )
+        .into());
+    }
+    if is_another(own, exported) {
+        return Err(format!(
+            "the exports are of {exported}, and the table of that name here is {own}: rows would be looked up in the wrong one, and \
+             taken back; use the credentials and the region of the exported table, or keep --tombstones"
+        )
+        .into());
+    }
+    Ok(())
 }
 
 impl Planned {
@@ -159,5 +211,27 @@ impl fmt::Display for ExportPlan {
             writeln!(f, "time       about {}, if the targets keep up", humantime::format_duration(time))?;
         }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "warning    {warning}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROD: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/PetTracker";
+    const DEV: &str = "arn:aws:dynamodb:eu-west-1:210987654321:table/PetTracker";
+    const LOCAL: &str = "arn:aws:dynamodb:local:000000000000:table/PetTracker";
+
+    #[test]
+    fn rows_are_looked_up_in_the_table_that_was_exported_and_in_no_other() {
+        let copy = Some("arn:aws:dynamodb:eu-west-1:123456789012:table/Copy");
+        assert!(must_be_the_source(PROD, PROD, copy).is_ok());
+        assert!(must_be_the_source(PROD, LOCAL, copy).is_ok(), "whose it is nobody can tell");
+        let refused = must_be_the_source(PROD, DEV, copy).unwrap_err().to_string();
+        assert!(refused.contains(PROD) && refused.contains(DEV), "{refused}");
+        for own in [PROD, DEV, LOCAL] {
+            let refused = must_be_the_source(PROD, own, Some(own)).unwrap_err().to_string();
+            assert!(refused.contains("in itself"), "{refused}");
+        }
     }
 }

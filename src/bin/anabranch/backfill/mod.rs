@@ -12,7 +12,10 @@ use anabranch::{
     replica::{Replica, Sweep, Tombstones},
     router::Router,
     sink::{dead_letter::JsonLines, table::DynamoDb},
-    source::backfill::{Backfill, Counts, History, Job, Plan, TableFacts, Wish},
+    source::{
+        backfill::{Backfill, Counts, History, Job, Plan, TableFacts, Wish},
+        export::Export,
+    },
 };
 use aws_sdk_dynamodb::Client;
 use besides::Besides;
@@ -120,6 +123,12 @@ async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
     let (facts, history) = TableFacts::of(&args.client(None).await, table).await?;
     let plan = Plan::of(&facts, args.wish_like(kept.as_ref()))?;
     let (replica, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
+    if facts.arn.is_some() && facts.arn == replica.arn {
+        return Err(format!(
+            "table {table} would be its own replica; say --to another one, or --to-region another region"
+        )
+        .into());
+    }
     args.print(&plan, &Besides::of(args, &replica, (facts.items, facts.bytes))?)?;
     if args.dry_run {
         return Ok(true);
@@ -133,18 +142,28 @@ async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
 
 async fn of_exports(args: &Args) -> Result<bool, BoxError> {
     let (facts, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
-    let (plan, bridge) = ExportPlan::of(args).await?;
+    let found = exports::found(args).await?;
+    let store = args.store(found.first().map_or("exports", Export::table_name));
+    let kept = args.kept(&store)?;
+    let begun = if kept.is_some() { store.exports()? } else { Vec::new() };
+    let (found, others) = exports::begun_with(found, &begun)?;
+    let (mut plan, bridge) = ExportPlan::of(args, found)?;
+    plan.leave_out(&others, bridge.until());
     // Only the size is missed where the table may not be described, or is no longer there.
     let source = TableFacts::of(&args.client(None).await, &plan.table).await;
+    if let Ok((TableFacts { arn: Some(own), .. }, _)) = &source
+        && args.tombstones.is_none()
+    {
+        exports::must_be_the_source(bridge.exports()[0].table_arn(), own, facts.arn.as_deref())?;
+    }
     let bytes = source.map_or(0, |(source, _)| source.bytes);
     args.print(&plan, &Besides::of(args, &facts, (plan.items, bytes))?)?;
     if args.dry_run {
         return Ok(true);
     }
+    let (store, source) = (store.of_exports(bridge.exports().iter().map(Export::arn)), plan.table.clone());
     let (history, workers) = (plan.apply(bridge.history(facts.keys)), plan.workers as usize);
     let (places, meter) = (history.places(), Meter::new(Some(history.items()), args.json));
-    let store = args.store(&plan.table);
-    let (kept, source) = (args.kept(&store)?, plan.table.clone());
     carry_out(args, Work { table: &plan.table, source, history, places, kept, store, workers }, meter).await
 }
 

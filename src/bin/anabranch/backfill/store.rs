@@ -7,13 +7,19 @@ use std::{
 
 use anabranch::source::backfill::Job;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::kept;
 
 /// A file that is replaced as a whole, so that it is never half written.
 pub(super) struct Store {
     path: PathBuf,
+    /// The exports that are read, if that is what is brought.
+    exports: Vec<String>,
 }
+
+/// Where in the file they stand, beside the job.
+const EXPORTS: &str = "exports";
 
 /// Why the file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +40,12 @@ impl Store {
     }
 
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, exports: Vec::new() }
+    }
+
+    /// With the exports that are read, by their ARNs: others may come while the file is kept.
+    pub(super) fn of_exports<'a>(self, exports: impl Iterator<Item = &'a str>) -> Self {
+        Self { exports: exports.map(str::to_owned).collect(), ..self }
     }
 
     pub(super) fn must_be_new(&self) -> Result<(), StoreError> {
@@ -42,17 +53,36 @@ impl Store {
     }
 
     pub(super) fn load<P: DeserializeOwned>(&self) -> Result<Job<P>, StoreError> {
+        serde_json::from_value(self.content()?).map_err(|source| self.not_a_job(source))
+    }
+
+    /// The exports that the job was begun with.
+    pub(super) fn exports(&self) -> Result<Vec<String>, StoreError> {
+        match self.content()?.get_mut(EXPORTS) {
+            Some(exports) => serde_json::from_value(exports.take()).map_err(|source| self.not_a_job(source)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn content(&self) -> Result<Value, StoreError> {
         let text = fs::read(&self.path).map_err(|source| self.file(source))?;
-        serde_json::from_slice(&text).map_err(|source| StoreError::Content { path: self.path.clone(), source })
+        serde_json::from_slice(&text).map_err(|source| self.not_a_job(source))
     }
 
     pub(super) fn save<P: Serialize>(&self, job: &Job<P>) -> Result<(), StoreError> {
-        let text = serde_json::to_vec(job).map_err(|source| StoreError::Content { path: self.path.clone(), source })?;
-        kept::replace(&self.path, &text).map_err(|source| self.file(source))
+        let mut content = serde_json::to_value(job).map_err(|source| self.not_a_job(source))?;
+        if !self.exports.is_empty() {
+            content[EXPORTS] = json!(self.exports);
+        }
+        kept::replace(&self.path, content.to_string().as_bytes()).map_err(|source| self.file(source))
     }
 
     pub(super) fn remove(&self) -> Result<(), StoreError> {
         fs::remove_file(&self.path).map_err(|source| self.file(source))
+    }
+
+    fn not_a_job(&self, source: serde_json::Error) -> StoreError {
+        StoreError::Content { path: self.path.clone(), source }
     }
 
     fn file(&self, source: io::Error) -> StoreError {
@@ -77,6 +107,10 @@ mod tests {
         store.save(&job).expect("it is saved");
         assert!(matches!(store.must_be_new(), Err(StoreError::Exists { .. })));
         assert_eq!(store.load().expect("it is there"), job);
+        assert!(store.exports().expect("none").is_empty());
+        let store = store.of_exports(["arn:1", "arn:2"].into_iter());
+        store.save(&job).expect("it is saved");
+        assert_eq!((store.load().expect("it is there"), store.exports().expect("two").len()), (job, 2));
         fs::write(folder.path().join("new/job.json"), "{").expect("writable");
         assert!(matches!(store.load::<Cursor>(), Err(StoreError::Content { .. })));
         store.remove().expect("it is there");
