@@ -64,8 +64,13 @@ fn shortcut(mut loader: ConfigLoader, variable: impl Fn(&str) -> Option<String>)
 /// wins over the endpoint of the configuration.
 #[cfg(any(feature = "invoke", feature = "export-s3"))]
 pub(crate) fn endpoint_of(config: &SdkConfig, service: &str) -> Option<String> {
-    let own = env::var(format!("AWS_ENDPOINT_URL_{service}")).ok();
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
+    own_endpoint(service, |name| env::var(name).ok()).or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// An empty variable is none.
+#[cfg(any(feature = "invoke", feature = "export-s3"))]
+fn own_endpoint(service: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    variable(&format!("AWS_ENDPOINT_URL_{service}")).filter(|url| !url.trim().is_empty())
 }
 
 pub(crate) fn behavior() -> BehaviorVersion {
@@ -99,6 +104,13 @@ mod tests {
     fn loader(variables: &[(&str, &str)]) -> String {
         let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         format!("{:?}", shortcut(aws_config::defaults(behavior()), find))
+    }
+
+    #[cfg(any(feature = "invoke", feature = "export-s3"))]
+    #[test]
+    fn an_empty_endpoint_is_none() {
+        let found = |url: &str| own_endpoint("S3", |name| (name == "AWS_ENDPOINT_URL_S3").then(|| url.to_owned()));
+        assert_eq!((found("http://127.0.0.1:9000").as_deref(), found(" ")), (Some("http://127.0.0.1:9000"), None));
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Orders incremental exports by time, and checks that every change from `since` until `until` is in exactly one of them.
+    /// Orders incremental exports by time, and checks that every change from `since` until `until` is in exactly one of them
+    /// (or in two, where windows overlap by less than a second).
     ///
     /// `since` is a time at which the targets were up to date at the latest, `until` one from which on the stream is read:
     /// at most 24 hours ago. Exports that are not needed are left out, such as those that end before `since`, lie within the
