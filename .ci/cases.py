@@ -10,17 +10,21 @@ from decimal import Decimal
 
 from local import TOP, expect
 
+# The table of the samples' stream.
+SAMPLED = "PetTracker"
 
-def event_of(sample):
-    """A sample, as if it had just happened: it comes of no table of ours, where a late change would be looked up."""
-    event = late_event_of(sample)
+
+def event_of(sample, table=SAMPLED):
+    """A sample of a table, as if it had just happened: what comes late would be looked up there."""
+    event = late_event_of(sample, table)
     for record in event["Records"]:
         record["dynamodb"]["ApproximateCreationDateTime"] = float(int(time.time()))
     return event
 
 
-def late_event_of(sample):
-    return json.loads((TOP / "events" / f"{sample}.json").read_text(encoding="utf-8"))
+def late_event_of(sample, table=SAMPLED):
+    text = (TOP / "events" / f"{sample}.json").read_text(encoding="utf-8")
+    return json.loads(text.replace(f":table/{SAMPLED}/", f":table/{table}/"))
 
 
 def expected_answer(event, unfinished):
