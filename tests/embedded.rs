@@ -71,7 +71,9 @@ fn the_emulator_ends_when_it_is_told_to_and_leaves_nothing() {
         .spawn()
         .expect("it starts");
     let mut said = BufReader::new(emulator.stdout.take().expect("a pipe")).lines();
-    said.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("Ctrl-C"))).expect("it is ready").expect("a line");
+    let settings: Vec<_> =
+        said.by_ref().map(|line| line.expect("a line")).take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    assert!(settings.iter().any(|line| line.contains("export TARGET_TABLE=PetTrackerReplica ")), "{settings:?}");
     assert_ne!(files(folder.path()), 0, "its data is in a folder of its own");
     let told = Command::new("kill").args(["-TERM", &emulator.id().to_string()]).status().expect("kill");
     assert!(told.success());

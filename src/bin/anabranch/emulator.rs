@@ -29,6 +29,9 @@ pub(crate) async fn run(args: Args) -> Result<(), BoxError> {
     println!("  export AWS_ENDPOINT_URL={}", embedded.endpoint());
     println!("  export AWS_REGION=local AWS_ACCESS_KEY_ID=embedded AWS_SECRET_ACCESS_KEY=embedded");
     println!("Tables: {PET_TRACKER}, {PET_TRACKER_REPLICA}, {PET_TRACKER_VIEWS}, {PET_TRACKER_LEDGER}");
+    println!(
+        "  export TARGET_TABLE={PET_TRACKER_REPLICA} VIEW_TABLE={PET_TRACKER_VIEWS} LEDGER_TABLE={PET_TRACKER_LEDGER}"
+    );
     println!("Stream of {PET_TRACKER}: {stream}");
     let search = match args.search {
         Some(port) => Some(OpenSearchDouble::start_on(port).await?),
