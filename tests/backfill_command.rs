@@ -298,6 +298,13 @@ async fn exports_are_read_with_their_deletions_killed_and_resumed() {
     since.write(&store, "backup").await;
     let mut resumed = slowly.to_vec();
     resumed.push("--resume");
+    // Without one of its own it goes on with none.
+    let (there, away) = (folder.path().join("backup/AWSDynamoDB/2-more"), folder.path().join("away"));
+    std::fs::rename(&there, &away).expect("it is moved");
+    let refused = output(of_exports(&embedded, folder.path(), &resumed)).await;
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && errors.contains("2-more, which is not there"), "{errors}");
+    std::fs::rename(&away, &there).expect("it is moved back");
     let ended = output(of_exports(&embedded, folder.path(), &resumed)).await;
     let said = String::from_utf8_lossy(&ended.stdout);
     let plan: Value = said.lines().next().and_then(|line| serde_json::from_str(line).ok()).expect("a plan");

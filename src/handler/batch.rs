@@ -334,9 +334,9 @@ impl<'b, T: FromImage, V: StreamView> Batch<'b, T, V> {
 
     /// Takes over what two forks made of the same records. One that a side has still to wait for, since it rejected an
     /// earlier change of the item for example, waits on, and what the other side said of it is kept.
-    fn join(&mut self, left: Fork, right: Fork) {
-        let halt = self.share.halt;
-        for ((at, left), right) in left.origins.clone().into_iter().zip(left.into_answers()).zip(right.into_answers()) {
+    fn join(&mut self, mut left: Fork, right: Fork) {
+        let (halt, origins) = (self.share.halt, std::mem::take(&mut left.origins));
+        for ((at, left), right) in origins.into_iter().zip(left.into_answers()).zip(right.into_answers()) {
             match (left.state, right.state) {
                 (State::Settled(left), State::Settled(right)) => self.share.settle(at, merge(left, right)),
                 (State::Settled(Err(failure)), _) | (_, State::Settled(Err(failure))) if halt.ends_at(&failure) => {

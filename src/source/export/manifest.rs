@@ -42,7 +42,7 @@ impl Kind {
     }
 
     /// The first moment whose changes are not in it.
-    pub(super) fn until(self) -> Timestamp {
+    pub fn until(self) -> Timestamp {
         match self {
             Self::Full { as_of } => as_of,
             Self::Incremental { until, .. } => until,

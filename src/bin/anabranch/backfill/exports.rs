@@ -90,7 +90,7 @@ impl ExportPlan {
 
     /// Says which exports hold more than what is read, and are not.
     pub(super) fn leave_out(&mut self, others: &[Export], until: Timestamp) {
-        let further = others.iter().filter(|export| end_of(export) > until);
+        let further = others.iter().filter(|export| export.kind().until() > until);
         self.warnings.extend(further.map(|export| {
             let id = export.id();
             format!(
@@ -110,7 +110,7 @@ impl ExportPlan {
 
 /// A bridge takes what begins within the last second of another for its continuation.
 fn overlap(first: &Export, second: &Export) -> Option<String> {
-    let end = end_of(first);
+    let end = first.kind().until();
     let Kind::Incremental { from, .. } = second.kind() else { return None };
     (from < end).then(|| {
         format!(
@@ -120,11 +120,6 @@ fn overlap(first: &Export, second: &Export) -> Option<String> {
             first.id()
         )
     })
-}
-
-fn end_of(export: &Export) -> Timestamp {
-    let (Kind::Full { as_of: end } | Kind::Incremental { until: end, .. }) = export.kind();
-    end
 }
 
 /// The exports at all places, those of one table if it is named.
@@ -180,14 +175,10 @@ pub(super) fn must_be_the_source(exported: &str, own: &str, target: Option<&str>
 
 impl Planned {
     fn of(export: &Export) -> Self {
-        let (full, until) = match export.kind() {
-            Kind::Full { as_of } => (true, as_of),
-            Kind::Incremental { until, .. } => (false, until),
-        };
         Self {
             id: export.id().to_owned(),
-            full,
-            until: until.to_string(),
+            full: matches!(export.kind(), Kind::Full { .. }),
+            until: export.kind().until().to_string(),
             items: export.items(),
             files: export.files(),
         }
