@@ -23,10 +23,18 @@ pub(super) struct Delta {
 /// What changes among the candidates for one attribute, by their places in its order.
 #[derive(Clone, Default)]
 pub(super) struct Candidates {
-    pub(super) lowest: bool,
+    /// Whether the lowest won where those that leave came from; see [`lowest`](Self::lowest()).
+    lowest: bool,
     /// New ones, and those that stand for something else now.
     pub(super) added: BTreeMap<String, Extreme>,
     pub(super) removed: BTreeSet<String>,
+}
+
+impl Candidates {
+    /// Whether the lowest wins: as new ones say, else as it was decided before. Those that leave know only how it once was.
+    pub(super) fn lowest(&self, before: Option<bool>) -> bool {
+        self.added.values().next().map(|extreme| extreme.lowest).or(before).unwrap_or(self.lowest)
+    }
 }
 
 /// What becomes of a projected row.
@@ -66,6 +74,7 @@ fn projected(after: Option<&Share>, source: &str) -> Projected {
 
 impl Delta {
     fn of(before: &Share, after: &Share, source: &str) -> Result<Self, ViewError> {
+        before.check_uses(after)?;
         let mut delta = Self { amounts: after.amounts.clone(), labels: after.labels.clone(), ..Self::default() };
         for (name, amount) in &before.amounts {
             let sum = delta.amounts.entry(name.clone()).or_default();
@@ -116,7 +125,7 @@ impl Delta {
         merged.labels.extend(other.labels.clone());
         for (name, candidates) in &other.extremes {
             let all = merged.extremes.entry(name.clone()).or_default();
-            all.lowest = candidates.lowest;
+            all.lowest |= candidates.lowest;
             all.added.extend(candidates.added.clone());
             all.removed.extend(candidates.removed.iter().cloned());
         }

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     handler::{Outcome, Skip},
     sink::table::{
-        Action, CancellationClass, Condition, DEFAULT_VERSION_ATTRIBUTE, Item, Limits, MAX_ROUNDS, TransactError,
-        TransactTable, Update, read_many, text, transact, wait_after,
+        Action, Cancellation, CancellationClass, Condition, DEFAULT_VERSION_ATTRIBUTE, Item, Limits, MAX_ROUNDS,
+        TransactError, TransactTable, Update, read_many, text, transact, wait_after,
     },
 };
 
@@ -58,6 +58,8 @@ struct Progress {
     alone: bool,
     /// How often another item had one of its projected rows.
     taken: u32,
+    /// What the last transaction was cancelled for, if it was want of capacity.
+    throttled: Option<TransactError>,
 }
 
 impl Engine {
@@ -240,7 +242,9 @@ fn settle(progress: &mut [Progress], transaction: &Transaction, result: &Result<
             Err(error) if error.is_reject() && count > 1 => change.alone |= blame.all || blame.items.contains(&at),
             Err(error) if error.is_reject() => change.ended = Some(Err(error.clone().into())),
             Err(error @ TransactError::Table(_)) => change.ended = Some(Err(error.clone().into())),
-            Err(TransactError::Cancelled { .. }) => {
+            Err(error @ TransactError::Cancelled { reasons, .. }) => {
+                let throttled = |reason: &Cancellation| reason.class == CancellationClass::Throttled;
+                change.throttled = reasons.iter().flatten().any(throttled).then(|| error.clone());
                 change.alone |= blame.taken;
                 change.taken += u32::from(blame.taken && count == 1);
                 if change.taken >= MAX_TAKEN {
@@ -284,6 +288,7 @@ impl Blame {
 
 fn contended(progress: &mut [Progress], rounds: u32) {
     for change in progress.iter_mut().filter(|change| change.ended.is_none()) {
-        change.ended = Some(Err(ViewError::Contended { rounds }));
+        let error = change.throttled.take().map_or(ViewError::Contended { rounds }, ViewError::from);
+        change.ended = Some(Err(error));
     }
 }

@@ -60,6 +60,14 @@ pub enum ViewError {
         /// The attribute.
         name: String,
     },
+    /// An attribute was used in another way by an earlier generation.
+    #[error(
+        "attribute `{name}` holds a sum or a count in one generation of the view and something else in the other; give what is used in another way another name"
+    )]
+    Reused {
+        /// The attribute.
+        name: String,
+    },
     /// A sum cannot be kept exactly.
     #[error("a sum in attribute `{name}` takes more than 38 significant digits")]
     Inexact {
@@ -113,7 +121,7 @@ impl ViewError {
     /// Whether no repetition can mend it.
     pub fn is_reject(&self) -> bool {
         match self {
-            Self::Superseded { .. } | Self::Contended { .. } => false,
+            Self::Superseded { .. } | Self::Contended { .. } | Self::Reused { .. } => false,
             Self::Table(error) => error.is_reject(),
             Self::Transact(error) => error.is_reject(),
             _ => true,

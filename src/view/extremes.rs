@@ -43,7 +43,10 @@ pub(super) async fn states(
     let mut lookups = Vec::new();
     for (name, delta) in rows {
         for (attribute, candidates) in states[name].leaving(delta) {
-            lookups.push(lookup(table, layout, name, attribute, candidates, limits));
+            let descending = !states[name].lowest(attribute, candidates);
+            let limit = u16::try_from(candidates.removed.len() + 1).unwrap_or(u16::MAX);
+            let first = Query { partition: layout.candidates(name, attribute), descending, limit };
+            lookups.push(lookup(table, layout, (name, attribute), first, limits));
         }
     }
     let found: Vec<_> = stream::iter(lookups).buffered(limits.concurrency.max(1)).try_collect().await?;
@@ -57,13 +60,10 @@ pub(super) async fn states(
 async fn lookup(
     table: &dyn TransactTable,
     layout: &Layout,
-    name: &RowName,
-    attribute: &str,
-    candidates: &Candidates,
+    (name, attribute): (&RowName, &str),
+    first: Query,
     limits: Limits,
 ) -> Result<(RowName, String, Vec<(String, AttributeValue)>), TableError> {
-    let limit = u16::try_from(candidates.removed.len() + 1).unwrap_or(u16::MAX);
-    let first = Query { partition: layout.candidates(name, attribute), descending: !candidates.lowest, limit };
     let entries = query(table, first, limits.until).await?;
     let read = |entry: &Item| match entry.get(&layout.sort_key) {
         Some(AttributeValue::S(place)) => Some((place.clone(), entry.get(VALUE)?.clone())),
@@ -98,11 +98,18 @@ impl State {
         Self { revision: row.get(REVISION).cloned(), best: winners(row), entries: HashMap::new() }
     }
 
-    /// The attributes whose winner leaves, or is not known.
+    /// Whether the lowest candidate for an attribute wins from now on.
+    fn lowest(&self, attribute: &str, candidates: &Candidates) -> bool {
+        candidates.lowest(self.best.get(attribute).map(|(lowest, _)| *lowest))
+    }
+
+    /// The attributes whose winner leaves, is not known, or won by another rule.
     fn leaving<'d>(&self, delta: &'d Delta) -> Vec<(&'d String, &'d Candidates)> {
-        let leaves = |(attribute, candidates): &(&String, &Candidates)| {
-            let winner = self.best.get(*attribute);
-            !candidates.removed.is_empty() && winner.is_none_or(|(_, place)| candidates.removed.contains(place))
+        let leaves = |(attribute, candidates): &(&String, &Candidates)| match self.best.get(*attribute) {
+            None => !candidates.removed.is_empty(),
+            Some((lowest, place)) => {
+                *lowest != self.lowest(attribute, candidates) || candidates.removed.contains(place)
+            }
         };
         delta.extremes.iter().filter(leaves).collect()
     }
@@ -115,8 +122,8 @@ impl State {
         let others = found.chain(before).filter(|(place, _)| stay(place));
         let added = candidates.added.iter().map(|(place, Extreme { value, .. })| (place, Some(value)));
         let all = added.chain(others);
-        let first =
-            if candidates.lowest { all.min_by_key(|(place, _)| *place) } else { all.max_by_key(|(place, _)| *place) };
+        let lowest = self.lowest(attribute, candidates);
+        let first = if lowest { all.min_by_key(|(place, _)| *place) } else { all.max_by_key(|(place, _)| *place) };
         match first {
             None => Winner::Nobody,
             Some((place, Some(value))) => Winner::Is(place.clone(), value.clone()),
@@ -131,7 +138,7 @@ impl State {
             match self.winner(attribute, candidates) {
                 Winner::Stays => {}
                 Winner::Is(place, value) => {
-                    best.insert(attribute.clone(), (candidates.lowest, place));
+                    best.insert(attribute.clone(), (self.lowest(attribute, candidates), place));
                     update = update.set(attribute, value);
                 }
                 Winner::Nobody => {

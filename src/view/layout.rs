@@ -38,13 +38,22 @@ pub(super) struct Layout {
     pub(super) partition_key: String,
     pub(super) sort_key: String,
     pub(super) shards: u16,
+    /// Over how many rows one was spread before, as long as some of those are there.
+    pub(super) shards_before: u16,
     /// An attribute and its value that tell all rows of the view from those of other entity types.
     pub(super) entity: Option<(String, String)>,
 }
 
 impl Layout {
     pub(super) fn new(view: impl Into<String>) -> Self {
-        Self { view: view.into(), partition_key: "PK".into(), sort_key: "SK".into(), shards: 1, entity: None }
+        Self {
+            view: view.into(),
+            partition_key: "PK".into(),
+            sort_key: "SK".into(),
+            shards: 1,
+            shards_before: 1,
+            entity: None,
+        }
     }
 
     /// The keys of the row, or of the shard of it, that an item contributes to.
@@ -54,13 +63,16 @@ impl Layout {
         RowName { partition, sort }
     }
 
-    /// The keys of all shards of a row.
+    /// The keys of all that a row may be spread over: itself as well, from when it had no shards.
     pub(super) fn shard_names(&self, partition: &str, sort: &str) -> Vec<RowName> {
-        let name = |sort| RowName { partition: partition.to_owned(), sort };
-        match self.shards {
-            0 | 1 => vec![name(sort.to_owned())],
-            shards => (0..shards).map(|shard| name(sharded(sort, shard.into()))).collect(),
-        }
+        let shards = (0..self.most_shards()).map(|shard| sharded(sort, shard.into()));
+        let sorts = [sort.to_owned()].into_iter().chain(shards);
+        sorts.map(|sort| RowName { partition: partition.to_owned(), sort }).collect()
+    }
+
+    /// How many shards a row has or had; none if it was always one.
+    pub(super) fn most_shards(&self) -> u16 {
+        Some(self.shards.max(self.shards_before)).filter(|most| *most > 1).unwrap_or_default()
     }
 
     pub(super) fn row_key(&self, row: &RowName) -> Item {
@@ -250,6 +262,9 @@ mod tests {
         let names = layout.shard_names("p", "s");
         let used: std::collections::BTreeSet<_> =
             (0..100).map(|n| layout.row_name("p".into(), "s".into(), &format!("item {n}"))).collect();
-        assert_eq!(used.into_iter().collect::<Vec<_>>(), names);
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), names[1..]);
+        let count =
+            |shards, shards_before| Layout { shards, shards_before, ..Layout::new("v") }.shard_names("p", "s").len();
+        assert_eq!([count(1, 1), count(4, 1), count(4, 8), count(1, 8)], [1, 5, 9, 9]);
     }
 }

@@ -160,12 +160,21 @@ impl<T: FromImage> View<T> {
     }
 
     /// Spreads every row of an aggregate over `shards` rows (1 to 1,000), so that as many writers can be at it together.
-    /// The sort key of each ends in `#shard-` and three digits; [`reader`](Self::reader) sums them.
+    /// The sort key of each ends in `#shard-` and three digits; [`reader`](Self::reader) sums them, and what the row without an
+    /// ending still has from before it had shards.
     ///
-    /// A projection has no shards.
+    /// A projection has no shards. To have fewer than before takes [`shards_before`](Self::shards_before).
     #[must_use]
     pub fn shards(mut self, shards: u16) -> Self {
         self.engine.layout.shards = shards.clamp(1, 1_000);
+        self
+    }
+
+    /// Says that there were more `shards` once, so that the [`reader`](Self::reader) looks into those as well, until a
+    /// [rebuild](self#rebuilding) has emptied them.
+    #[must_use]
+    pub fn shards_before(mut self, shards: u16) -> Self {
+        self.engine.layout.shards_before = shards.clamp(1, 1_000);
         self
     }
 

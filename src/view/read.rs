@@ -22,7 +22,7 @@ pub struct ViewReader {
 
 impl ViewReader {
     /// The row with these keys, or none if no item contributes to it. All shards are read consistently, in one request as
-    /// long as there are at most 100.
+    /// long as there are fewer than 100.
     ///
     /// # Errors
     /// What the table says, or that the shards cannot be summed exactly.

@@ -48,6 +48,20 @@ pub(super) struct Share {
     pub(super) projected: Option<Item>,
 }
 
+impl Share {
+    /// What adds up and what wins are not exchanged for one another under one name: the one would be added to the other.
+    pub(super) fn check_uses(&self, after: &Self) -> Result<(), ViewError> {
+        let mixed = |one: &Self, other: &Self| {
+            let mut names = other.marks.keys().map(|mark| &mark.name).chain(other.labels.keys());
+            names.find(|name| one.amounts.contains_key(*name)).cloned()
+        };
+        match mixed(self, after).or_else(|| mixed(after, self)) {
+            Some(name) => Err(ViewError::Reused { name }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What one item has in all rows.
 pub(super) type Shares = BTreeMap<RowName, Share>;
 

@@ -9,7 +9,7 @@ impl Layout {
     /// The keys of the row that a shard is of.
     pub(super) fn whole(&self, shard: &RowName) -> RowName {
         let whole = match shard.sort.rsplit_once("#shard-") {
-            Some((sort, _)) if self.shards > 1 => sort,
+            Some((sort, _)) if self.most_shards() > 0 => sort,
             _ => &shard.sort,
         };
         RowName { partition: shard.partition.clone(), sort: whole.to_owned() }

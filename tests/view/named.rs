@@ -143,6 +143,41 @@ async fn endless_conflicts_are_a_retry() {
     assert!(reason.contains("12 attempts") && reason.contains("`shards`"), "{reason}");
 }
 
+/// The same want of capacity each time is no contention, and is not mended as one.
+#[tokio::test(start_paused = true)]
+async fn endless_throttles_are_told_as_such() {
+    let table = memory().with_faults(|operation, _| match operation {
+        Operation::Transact => Fault::Cancelled(CancellationClass::Throttled),
+        _ => Fault::None,
+    });
+    let report = dispatch(&dispatcher(aggregate(table)), &inserts(2)).await;
+    assert_eq!((report.applied, report.redelivered), (0, 2));
+    let reason = report.unfinished.expect("the first").cause.to_string();
+    assert!(reason.contains("throttle") && !reason.contains("`shards`"), "{reason}");
+}
+
+/// What is in a row from before it had shards, or had more of them, counts until a rebuild has moved it.
+#[tokio::test]
+async fn the_number_of_shards_can_change_under_a_reader() {
+    let table = Arc::new(memory());
+    let count = async |shards: u16, before: u16, steps: Vec<Step>| {
+        let view = aggregate(Arc::clone(&table)).shards(shards).shards_before(before);
+        dispatch(&dispatcher(view.clone()), &Source { steps, ..Source::default() }.stream()).await;
+        let row = view.reader().read("GROUP", "0").await.unwrap().expect("a row");
+        (row.items(), row.number("sum"), row.value("least").cloned())
+    };
+    let expected =
+        |items: i64, sum: i64, least: i64| (items.into(), sum.into(), Some(AttributeValue::N(least.to_string())));
+    let mut steps: Vec<Step> = (0..20).map(|n| (n, Some((0, 10, n)))).collect();
+    assert_eq!(count(1, 1, steps.clone()).await, expected(20, 200, 10));
+    steps.extend((0..5).map(|n| (n, Some((0, 11, n)))));
+    assert_eq!(count(8, 1, steps.clone()).await, expected(20, 205, 10), "five have moved to their shards");
+    steps.extend((5..20).map(|n| (n, Some((0, 12, n)))));
+    assert_eq!(count(8, 1, steps.clone()).await, expected(20, 235, 11), "all have moved");
+    steps.push((0, Some((0, 13, 0))));
+    assert_eq!(count(2, 8, steps).await, expected(20, 237, 11), "there are fewer now");
+}
+
 /// The transaction is done, and its answer never comes: a crash in the widest sense.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_never_comes_ends_at_the_deadline_and_counts_once() {
@@ -205,6 +240,61 @@ async fn removed_items_leave_a_tombstone_that_expires() {
     assert!(matches!(&stones[..], [stone] if (number(&stone["expiresAt"]) - now - 7 * 86_400).abs() < 60));
     let report = dispatch(&ours, &source.snapshot(1)).await;
     assert_eq!(report.skipped.get(&Skip::Stale), Some(&1), "a row that a scan read before the remove");
+}
+
+/// Rebuilds whatever a group's row says in `x`, item by item and live, and answers with what it says after each.
+async fn rebuilt(
+    before: fn(&Thing) -> Contribution,
+    after: fn(&Thing) -> Contribution,
+) -> (Vec<Option<AttributeValue>>, Option<String>) {
+    let table = Arc::new(memory());
+    let view = |function: fn(&Thing) -> Contribution, generation| {
+        let function = move |thing: &Thing| vec![function(thing)];
+        View::aggregate("x", Arc::clone(&table), function).generation(generation)
+    };
+    let steps = [10, 3, 7].into_iter().enumerate().map(|(n, amount)| (n as u8, Some((0, amount, n as u8)))).collect();
+    let mut source = Source { steps, ..Source::default() };
+    drain(&dispatcher(view(before, 0)), &source.stream(), &[3]).await;
+    source.steps.extend([(1, Some((0, 4, 1))), (2, None)]);
+    let (next, mut said) = (view(after, 1), Vec::new());
+    let live = source.stream().into_iter().skip(3);
+    for record in source.snapshot(3).into_iter().take(1).chain(live) {
+        let report = dispatch(&dispatcher(next.clone()), &[record]).await;
+        if let Some(unfinished) = report.unfinished {
+            return (said, Some(unfinished.cause.to_string()));
+        }
+        let row = next.reader().read("GROUP", "0").await.expect("nothing fails").expect("a row");
+        said.push(row.value("x").cloned());
+    }
+    (said, None)
+}
+
+#[tokio::test]
+async fn a_rebuild_may_turn_a_minimum_into_a_maximum() {
+    fn least(thing: &Thing) -> Contribution {
+        Contribution::to("GROUP", thing.group.to_string()).min("x", thing.amount)
+    }
+    fn most(thing: &Thing) -> Contribution {
+        Contribution::to("GROUP", thing.group.to_string()).max("x", thing.amount)
+    }
+    let number = |n: i64| Some(AttributeValue::N(n.to_string()));
+    assert_eq!(rebuilt(least, most).await, (vec![number(10); 3], None), "at once, since all are known");
+    assert_eq!(rebuilt(most, least).await, (vec![number(3), number(4), number(4)], None));
+}
+
+/// What adds up would be added to what won. It waits, and says what to do.
+#[tokio::test]
+async fn a_rebuild_refuses_to_add_to_what_was_no_sum() {
+    fn sum(thing: &Thing) -> Contribution {
+        Contribution::to("GROUP", thing.group.to_string()).sum("x", thing.amount)
+    }
+    fn most(thing: &Thing) -> Contribution {
+        Contribution::to("GROUP", thing.group.to_string()).max("x", thing.amount)
+    }
+    for (before, after) in [(sum as fn(&Thing) -> Contribution, most as fn(&Thing) -> Contribution), (most, sum)] {
+        let (said, stopped) = rebuilt(before, after).await;
+        assert!(said.is_empty() && stopped.expect("a retry").contains("another name"));
+    }
 }
 
 /// Another function, a generation higher: live changes and the backfill run side by side, and what went unseen is retired.
