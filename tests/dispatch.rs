@@ -370,14 +370,18 @@ async fn unreadable_records_that_follow_each_other_are_buried_together() {
 /// What it had taken of ten together when time was over, nobody would know.
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_takes_long_gets_on_by_a_record_in_each_delivery() {
-    let batch: Vec<_> = (0..4).map(unreadable).collect();
-    let sink = Slow::new(Duration::from_secs(20));
-    let dispatcher = Dispatcher::with_dead_letters(Router::<NewAndOldImages>::new(), sink.clone());
-    for from in 0..batch.len() {
-        let (report, _) = dispatch_within(&dispatcher, Duration::from_secs(30), &batch[from..]).await;
-        assert_eq!(report.dead_lettered, 1, "delivery {from}: {report:?}");
+    let misfit = |n| poison(n, u8::try_from(n).expect("a few"));
+    let batches: [Vec<_>; 2] = [(0..4).map(unreadable).collect(), (0..4).map(misfit).collect()];
+    for batch in batches {
+        let sink = Slow::new(Duration::from_secs(20));
+        let router = Router::by_attribute("entityType").route("ROW", noting::<Row>(&Seen::default(), "row"));
+        let dispatcher = Dispatcher::with_dead_letters(router, sink.clone());
+        for from in 0..batch.len() {
+            let (report, _) = dispatch_within(&dispatcher, Duration::from_secs(30), &batch[from..]).await;
+            assert_eq!(report.dead_lettered, 1, "delivery {from}: {report:?}");
+        }
+        assert_eq!(sink.numbers(), (0..4).map(|n| Some(sequence(n))).collect::<Vec<_>>());
     }
-    assert_eq!(sink.numbers(), (0..4).map(|n| Some(sequence(n))).collect::<Vec<_>>());
 }
 
 /// The invocation would fail with such a record as its checkpoint, so the sink is asked, however late it is.

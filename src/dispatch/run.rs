@@ -25,8 +25,8 @@ use crate::{
     sink::dead_letter::DeadLetter,
 };
 
-/// Unreadable records that are buried together at the most: as many as a queue takes in one request.
-const MOST_LETTERS: usize = 10;
+/// Letters that are sent together at the most: as many as a queue takes in a few requests side by side.
+const MOST_LETTERS: usize = 40;
 
 /// What is left of a record once its window was handled.
 enum Fate {
@@ -47,9 +47,9 @@ pub(super) struct Run<'r> {
     report: BatchReport,
     /// Records that are done with (none: buried) behind one that was held back, by position.
     ahead: Vec<(usize, Option<Outcome>)>,
-    /// The longest time that the sink took for unreadable records.
+    /// The longest time that the dead letter sink took.
     slowest_burial: Duration,
-    /// How many of them it is sent together. One at first: however slow it is, a delivery gets on by one.
+    /// How many letters it is sent together. One at first: however slow it is, a delivery gets on by one.
     letters: usize,
     /// The first unfinished record, if it has no sequence number.
     nameless: Option<DispatchError>,
@@ -165,8 +165,9 @@ impl<'r> Run<'r> {
         let first_held = fates.held.first().copied().unwrap_or(usize::MAX);
         let end = fates.end.map(|(at, cause)| if first_held < at { (first_held, Cause::Held) } else { (at, cause) });
         let limit = end.as_ref().map_or(usize::MAX, |(at, _)| *at);
-        self.meter.rejected(fates.rejected.iter().filter(|index| **index < limit).count());
-        let end = match self.bury(fates.rejected.iter().copied().filter(|index| *index < limit).collect()).await {
+        let rejected: Vec<_> = fates.rejected.iter().copied().filter(|index| *index < limit).collect();
+        self.meter.rejected(rejected.len());
+        let end = match self.bury(&rejected).await {
             Some((at, _)) if first_held < at => Some((first_held, Cause::Held)),
             Some(unburied) => Some(unburied),
             None => end,
@@ -246,16 +247,35 @@ impl<'r> Run<'r> {
         self.shared.table.name(route).to_owned()
     }
 
-    /// Sends rejected records to the dead letter sink; the first that it did not take stays unfinished.
-    async fn bury(&self, rejected: Vec<usize>) -> Option<(usize, Cause)> {
-        if rejected.is_empty() {
-            return None;
+    /// Sends rejected records to the dead letter sink; the first that it did not take, or that there is no time for, stays
+    /// unfinished.
+    async fn bury(&mut self, rejected: &[usize]) -> Option<(usize, Cause)> {
+        let mut rest = rejected;
+        while let Some(first) = rest.first() {
+            // The first are worth the attempt, however late.
+            if rest.len() < rejected.len() && self.is_too_slow_to_bury() {
+                return Some((*first, Cause::Deadline));
+            }
+            let (some, others) = rest.split_at(rest.len().min(self.letters));
+            let letters: Vec<_> = some.iter().map(|index| self.letter(*index)).collect();
+            let answers = self.send_some(&letters).await;
+            let failed =
+                answers.into_iter().zip(some).find_map(|(answer, index)| answer.err().map(|sink| (*index, sink)));
+            if let Some((index, sink)) = failed {
+                return Some((index, Cause::NotBuried { reason: reason(&self.window.slots[index]), sink }));
+            }
+            rest = others;
         }
-        let letters: Vec<_> = rejected.iter().map(|index| self.letter(*index)).collect();
-        let answers = self.send(&letters).await;
-        let failed =
-            answers.into_iter().zip(rejected).find_map(|(answer, index)| answer.err().map(|sink| (index, sink)));
-        failed.map(|(index, sink)| (index, Cause::NotBuried { reason: reason(&self.window.slots[index]), sink }))
+        None
+    }
+
+    /// [`send`](Self::send); the next time they may be more.
+    async fn send_some(&mut self, letters: &[DeadLetter]) -> Vec<Result<(), String>> {
+        let began = Instant::now();
+        let answers = self.send(letters).await;
+        self.slowest_burial = self.slowest_burial.max(began.elapsed());
+        self.letters = MOST_LETTERS.min(self.letters * 2);
+        answers
     }
 
     /// One answer per letter: taken, or why not.
@@ -303,10 +323,7 @@ impl<'r> Run<'r> {
         }
         let letters: Vec<_> = unreadable.iter().map(|record| self.letter_as_it_stands(record)).collect();
         self.meter.rejected(letters.len());
-        let began = Instant::now();
-        let answers = self.send(&letters).await;
-        self.slowest_burial = self.slowest_burial.max(began.elapsed());
-        self.letters = MOST_LETTERS.min(self.letters * 2);
+        let answers = self.send_some(&letters).await;
         for ((record, letter), answer) in unreadable.iter().zip(letters).zip(answers) {
             match answer {
                 Ok(()) => self.report.count(None),
@@ -320,9 +337,13 @@ impl<'r> Run<'r> {
         true
     }
 
-    /// Whether no letters may be sent any more: after admission, or if the sink would need longer than there is time.
+    /// Whether no unreadable records may be buried any more: after admission, or if the sink would need longer than there is time.
     fn is_late_to_bury(&self) -> bool {
-        self.limits.admission.passed() || self.limits.burial.minus(self.slowest_burial * 2).passed()
+        self.limits.admission.passed() || self.is_too_slow_to_bury()
+    }
+
+    fn is_too_slow_to_bury(&self) -> bool {
+        self.limits.burial.minus(self.slowest_burial * 2).passed()
     }
 
     fn letter_as_it_stands(&self, unreadable: &UnreadableRecord) -> DeadLetter {
