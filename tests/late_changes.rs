@@ -274,6 +274,58 @@ async fn what_belongs_to_a_route_is_known_within_it() {
     assert_eq!(targets.each_ref().map(|it| it.rows().len()), [1, 1, 1, 2]);
 }
 
+/// What knows more of an item than a change that comes late has a lower version: a snapshot, an earlier generation, a row that was put
+/// right. The item itself decides.
+#[tokio::test]
+async fn a_late_change_does_not_undo_what_a_snapshot_knows() {
+    let late =
+        [change(1, 0, None, Some("old")), change(2, 0, Some("old"), Some("older")), change(3, 0, Some("old"), None)];
+    for known in ["snapshot", "generation", "put right", "later"] {
+        for late in &late {
+            for now in [Some("new"), None] {
+                let (source, target) = (memory("Source"), memory("Target"));
+                set(&*source, 0, Some("new")).await;
+                let first: Replica = Replica::new(target.clone()).reread(source.clone());
+                let replica = match known {
+                    "generation" => first.clone().generation(1),
+                    _ => first.clone(),
+                };
+                let before = match known {
+                    "snapshot" => vec![scanned(0, "new", 9)],
+                    // Of the change that is put right here, the one behind it is known to the snapshot only.
+                    "put right" => vec![scanned(0, "new", 9), change(0, 0, None, Some("oldest"))],
+                    _ => vec![change(9, 0, Some("old"), Some("new"))],
+                };
+                for record in before {
+                    dispatch(&every(first.clone()), &[record]).await;
+                }
+                set(&*source, 0, now).await;
+                let replica = every(replica);
+                for _ in 0..2 {
+                    assert_eq!(dispatch(&replica, std::slice::from_ref(late)).await.unfinished, None);
+                    let rows: Vec<_> = target.rows().into_iter().map(|row| row["kind"].clone()).collect();
+                    let is_known = known == "later" && now.is_none();
+                    let expected = now.or(is_known.then_some("new"));
+                    assert_eq!(rows, Vec::from_iter(expected.map(text)), "{known}, {now:?}, {late}");
+                }
+                // What comes next counts again.
+                set(&*source, 0, None).await;
+                dispatch(&replica, &[change(10, 0, Some("new"), None)]).await;
+                assert!(target.rows().is_empty());
+            }
+        }
+    }
+}
+
+/// Without times, and told never to ask, nothing is asked.
+#[tokio::test]
+async fn never_is_never() {
+    let (source, target, count) = (memory("Source"), memory("Target"), Arc::<Count>::default());
+    let replica = Replica::new(target.clone()).reread(Slow::new(&source, 0, &count)).late_after(Duration::MAX);
+    assert_eq!(dispatch(&every(replica), &inserts(0..3)).await.applied, 3);
+    assert_eq!((target.rows().len(), count.asked.load(SeqCst)), (3, 0));
+}
+
 /// A worker has written a row and crashed before it asked; its item is of another type when the sweep comes.
 #[tokio::test]
 async fn a_sweep_on_the_route_takes_back_what_has_left_its_type() {

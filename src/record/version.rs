@@ -70,6 +70,11 @@ impl Version {
         self
     }
 
+    /// What sorts below all changes of a stream in the generation of a version, and above all else that is below them.
+    pub(crate) fn first_change(version: &str) -> String {
+        format!("{}#t#", version.get(..GENERATION_DIGITS).unwrap_or_default())
+    }
+
     /// A version as a sink has stored it, or none if it is no version.
     pub fn parse(stored: &str) -> Option<Self> {
         let version = stored.trim_end_matches(PUT_RIGHT);

@@ -1,4 +1,4 @@
-//! Rows on their way to the target, and the question behind those whose items may be gone.
+//! Rows on their way to the target, and the question behind those whose items may be gone, or have moved on.
 //!
 //! The question does not wait for the last write: what is known to be there is done with, so that whoever comes to the end of
 //! the time has come some way.
@@ -42,8 +42,15 @@ impl From<Result<Written>> for Came {
     }
 }
 
-/// Whether the row with this key stays, by its item.
-pub(super) type Stays<'r> = dyn Fn(&Item, Item) -> bool + Send + Sync + 'r;
+/// The row with this key, by its item as it is now. None if it is to go.
+pub(super) type RowNow<'r> = dyn Fn(&Item, Item) -> Option<Wanted> + Send + Sync + 'r;
+
+/// What an item wants of the target.
+pub(super) enum Wanted {
+    This(Item),
+    /// Nobody can tell: the row stays as it is.
+    Whatever,
+}
 
 /// Where rows go, and who is asked for their items.
 #[derive(Clone, Copy)]
@@ -52,45 +59,79 @@ pub(super) struct Parties<'r> {
     pub(super) source: &'r dyn TransactTable,
     /// Where rows carry their versions.
     pub(super) attribute: &'r Arc<str>,
-    pub(super) stays: &'r Stays<'r>,
+    pub(super) row_now: &'r RowNow<'r>,
 }
 
-/// A write, and whether the item of the row may be gone.
+/// What may have become of the item of a row since.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubts {
+    None,
+    /// It may be gone.
+    Gone,
+    /// The same; and a row with a lower version may know more of it.
+    Moved,
+}
+
+/// A write, and whether the item of the row is still as it says.
 pub(super) struct Parcel {
     pub(super) write: RowWrite,
     pub(super) version: String,
-    pub(super) doubted: bool,
+    pub(super) doubts: Doubts,
 }
 
 impl Parcel {
-    /// Whether there will be a row that somebody has to ask for.
+    /// Whether somebody may have to ask for the item.
     pub(super) fn is_doubted(&self) -> bool {
-        self.doubted && self.write.row().is_some()
+        match self.doubts {
+            Doubts::None => false,
+            Doubts::Gone => self.write.row().is_some(),
+            Doubts::Moved => true,
+        }
     }
 
     fn doubt(&self) -> Option<Unconfirmed> {
-        let row = || Unconfirmed { key: self.write.key().clone(), version: self.version.clone() };
+        let moved = self.doubts == Doubts::Moved;
+        let row = || Unconfirmed { key: self.write.key().clone(), version: self.version.clone(), moved };
         self.is_doubted().then(row)
+    }
+
+    fn guard(&self, attribute: &Arc<str>) -> Guard {
+        let guard = Guard::new(Arc::clone(attribute), &*self.version);
+        if self.doubts == Doubts::Moved { guard.over_changes() } else { guard }
     }
 }
 
-/// A row that is there, and whose item may be gone.
+/// A row that is there, and whose item may be gone or have moved on.
 struct Doubt {
     index: usize,
     row: Unconfirmed,
     written: Written,
 }
 
+impl Doubt {
+    /// What puts the row right, by the item as it is now.
+    fn remedy(&self, now: Option<Wanted>) -> Option<RowWrite> {
+        let key = || self.row.key.clone();
+        match now {
+            None => Some(RowWrite::delete(key())),
+            Some(Wanted::This(row)) if self.row.moved && self.written == Written::Stale => {
+                Some(RowWrite::put(key(), row))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 enum Errand {
     Write(usize, Parcel),
     Ask(Vec<Doubt>),
-    TakeBack(Doubt),
+    Mend(Doubt, RowWrite),
 }
 
 enum Answer {
     Written(usize, Option<Unconfirmed>, Result<Written>),
     Asked(Vec<Doubt>, Result<Vec<Option<Item>>>),
-    TakenBack(Doubt, Result<Written>),
+    Mended(Doubt, bool, Result<Written>),
 }
 
 /// Rows on their way: at most so many requests at a time, and behind a failure that a repetition may mend no more of its kind.
@@ -104,7 +145,8 @@ pub(super) struct Delivery<'r> {
     doubts: VecDeque<Doubt>,
     /// Since when the first of the doubts waits.
     since: Instant,
-    gone: VecDeque<Doubt>,
+    /// Rows whose items are gone, or have moved on, with what puts them right.
+    wrong: VecDeque<(Doubt, RowWrite)>,
     /// Why nothing further is asked.
     broken: Option<TableError>,
     came: VecDeque<(usize, Came)>,
@@ -123,7 +165,7 @@ impl<'r> Delivery<'r> {
             writing: 0,
             doubts: VecDeque::new(),
             since: Instant::now(),
-            gone: VecDeque::new(),
+            wrong: VecDeque::new(),
             broken: None,
             came: VecDeque::new(),
             under_way: FuturesUnordered::new(),
@@ -158,8 +200,8 @@ impl<'r> Delivery<'r> {
     /// What is to be done next: what is begun comes before what is new.
     fn errand(&mut self) -> Option<Errand> {
         if self.broken.is_none() && !self.ends.1.passed() {
-            if let Some(doubt) = self.gone.pop_front() {
-                return Some(Errand::TakeBack(doubt));
+            if let Some((doubt, remedy)) = self.wrong.pop_front() {
+                return Some(Errand::Mend(doubt, remedy));
             }
             if self.is_time_to_ask() {
                 let count = self.doubts.len().min(READ_ROWS);
@@ -186,14 +228,18 @@ impl<'r> Delivery<'r> {
                 self.wrote(index, doubt, result);
             }
             Answer::Asked(doubts, Ok(items)) => doubts.into_iter().zip(items).for_each(|(doubt, item)| {
-                match item.is_some_and(|item| (self.parties.stays)(&doubt.row.key, item)) {
-                    true => self.done(doubt, false),
-                    false => self.gone.push_back(doubt),
+                let now = item.and_then(|item| (self.parties.row_now)(&doubt.row.key, item));
+                match doubt.remedy(now) {
+                    None => self.done(doubt, false),
+                    Some(remedy) => self.wrong.push_back((doubt, remedy)),
                 }
             }),
             Answer::Asked(doubts, Err(error)) => doubts.into_iter().for_each(|doubt| self.fail(doubt, error.clone())),
-            Answer::TakenBack(doubt, Ok(_)) => self.done(doubt, true),
-            Answer::TakenBack(doubt, Err(error)) => self.fail(doubt, error),
+            Answer::Mended(doubt, gone, Ok(_)) => self.done(doubt, gone),
+            Answer::Mended(doubt, _, Err(error)) if error.is_reject() => {
+                self.came.push_back((doubt.index, Came::Refused(error)));
+            }
+            Answer::Mended(doubt, _, Err(error)) => self.fail(doubt, error),
         }
     }
 
@@ -229,7 +275,8 @@ impl<'r> Delivery<'r> {
 
     /// A row of which nobody will say any more whether its item is there.
     fn unanswered(&mut self) -> Option<(usize, Came)> {
-        let doubt = self.gone.pop_front().or_else(|| self.doubts.pop_front())?;
+        let wrong = self.wrong.pop_front().map(|(doubt, _)| doubt);
+        let doubt = wrong.or_else(|| self.doubts.pop_front())?;
         let error = self.broken.clone().unwrap_or_else(|| out_of_time(self.parties.source.name()));
         Some((doubt.index, Came::Failed(error)))
     }
@@ -239,21 +286,26 @@ async fn run(parties: Parties<'_>, errand: Errand, (writes, all): (Deadline, Dea
     let Parties { target, source, attribute, .. } = parties;
     match errand {
         Errand::Write(index, parcel) => {
-            let doubt = parcel.doubt();
-            let guard = Guard::new(Arc::clone(attribute), parcel.version);
+            let (doubt, guard, puts) = (parcel.doubt(), parcel.guard(attribute), parcel.write.row().is_some());
             let written = writes.before(target.write_guarded(parcel.write, guard)).await;
-            Answer::Written(index, doubt, written.unwrap_or_else(|| Err(out_of_time(target.name()))))
+            let written = written.unwrap_or_else(|| Err(out_of_time(target.name())));
+            // There is nothing to ask about a row that is gone.
+            let doubt = doubt.filter(|_| puts || !matches!(written, Ok(Written::Applied)));
+            Answer::Written(index, doubt, written)
         }
         Errand::Ask(doubts) => {
             let keys: Vec<_> = doubts.iter().map(|doubt| doubt.row.key.clone()).collect();
             let items = read_many(source, &keys, Limits { concurrency: 1, until: all.instant() }).await;
             Answer::Asked(doubts, items)
         }
-        Errand::TakeBack(doubt) => {
-            let Unconfirmed { key, version } = &doubt.row;
-            let guard = Guard::up_to(Arc::clone(attribute), version);
-            let written = all.before(target.write_guarded(RowWrite::delete(key.clone()), guard)).await;
-            Answer::TakenBack(doubt, written.unwrap_or_else(|| Err(out_of_time(target.name()))))
+        Errand::Mend(doubt, remedy) => {
+            let (gone, version) = (remedy.row().is_none(), &doubt.row.version);
+            let guard = match gone {
+                true => Guard::up_to(Arc::clone(attribute), version),
+                false => Guard::new(Arc::clone(attribute), version).putting_right(),
+            };
+            let written = all.before(target.write_guarded(remedy, guard)).await;
+            Answer::Mended(doubt, gone, written.unwrap_or_else(|| Err(out_of_time(target.name()))))
         }
     }
 }

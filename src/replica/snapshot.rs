@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Mode, Replica, ReplicaError,
-    delivery::{Came, Delivery, Parties, Stays},
+    delivery::{Came, Delivery, Doubts, Parties, RowNow, Wanted},
 };
 use crate::{
     handler::{Belongs, Deadline},
@@ -26,6 +26,8 @@ pub(super) struct Unconfirmed {
     pub(super) key: Item,
     /// As it is stored: whatever is later stays.
     pub(super) version: String,
+    /// Whether a row with a lower version may know more of its item.
+    pub(super) moved: bool,
 }
 
 impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
@@ -35,14 +37,22 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     }
 
     /// Whether the item of a record may be gone, by a deletion that was handled already, and the source is there to ask.
-    pub(super) fn may_be_gone(&self, record: &Record<record::Item, V>) -> bool {
-        self.rereads().is_some() && (record.origin().is_snapshot() || self.is_late(record))
+    ///
+    /// Of that of a late change more may be known as well: by a snapshot that has seen it since, in an earlier generation, or where
+    /// the row was put right. Their versions are below that of any change of the stream, and nobody delivers what they know again.
+    pub(super) fn doubts(&self, record: &Record<record::Item, V>) -> Doubts {
+        match self.rereads() {
+            Some(_) if record.origin().is_snapshot() => Doubts::Gone,
+            Some(_) if self.is_late(record) => Doubts::Moved,
+            _ => Doubts::None,
+        }
     }
 
     /// Whether a change of the stream comes so late that it may have been given up meanwhile. An archive keeps what is late: it
     /// could not tell a deleted item from one that has expired.
     fn is_late(&self, record: &Record<record::Item, V>) -> bool {
-        !self.ignores_expired && record.created_at().map_or(Duration::MAX, age) >= self.late_after
+        let asks = !self.ignores_expired && self.late_after < Duration::MAX;
+        asks && record.created_at().is_none_or(|created| age(created) >= self.late_after)
     }
 
     /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
@@ -54,17 +64,20 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     }
 
     /// The same, with what decides whether a row stays.
-    pub(super) fn parties<'r>(&'r self, stays: &'r Stays<'r>) -> Option<Parties<'r>> {
+    pub(super) fn parties<'r>(&'r self, row_now: &'r RowNow<'r>) -> Option<Parties<'r>> {
         let (source, attribute) = self.rereads()?;
-        Some(Parties { target: &*self.table, source, attribute, stays })
+        Some(Parties { target: &*self.table, source, attribute, row_now })
     }
 
-    /// Whether a row stays, by its item as it is now: one that the target is to have, and that still belongs to the route.
-    pub(super) fn stays<'r>(
+    /// The row of an item as it is now: of one that the target is to have, and that still belongs to the route.
+    pub(super) fn row_now<'r>(
         &'r self,
         belongs: Option<&'r Belongs>,
-    ) -> impl Fn(&Item, Item) -> bool + Send + Sync + use<'r, V> {
-        move |key, item| belongs.is_none_or(|belongs| belongs(&item)) && self.wants(key, item)
+    ) -> impl Fn(&Item, Item) -> Option<Wanted> + Send + Sync + use<'r, V> {
+        move |key, item| {
+            let belongs = belongs.is_none_or(|belongs| belongs(&item));
+            belongs.then(|| self.wanted(key, item)).flatten()
+        }
     }
 
     /// Deletes rows that a snapshot has brought and whose items are gone, after a backfill that did not get through without a
@@ -91,13 +104,17 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
         if !self.takes_snapshots() {
             return Err(ReplicaError::NoSource { table: self.table.name().into() });
         }
-        let stays = self.stays(belongs);
-        let Some(parties) = self.parties(&stays) else { return Ok(HashSet::new()) };
+        let row_now = self.row_now(belongs);
+        let Some(parties) = self.parties(&row_now) else { return Ok(HashSet::new()) };
         let snapshot = |row: Item| {
             let Some(AttributeValue::S(version)) = row.get(&**parties.attribute) else { return None };
             let version = Version::parse(version).filter(Version::is_snapshot)?;
             let key = keys.iter().map(|name| Some(((*name).to_owned(), row.get(*name)?.clone())));
-            Some(Unconfirmed { key: key.collect::<Option<HashMap<_, _>>>()?.into(), version: version.into() })
+            Some(Unconfirmed {
+                key: key.collect::<Option<HashMap<_, _>>>()?.into(),
+                version: version.into(),
+                moved: false,
+            })
         };
         let rows = rows.into_iter().enumerate();
         let (indexes, rows): (Vec<_>, Vec<_>) = rows.filter_map(|(index, row)| Some((index, snapshot(row)?))).unzip();

@@ -2,7 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Mode, Replica, ReplicaError, TOMBSTONE_ATTRIBUTE, arn::is_another, is_tombstone};
+use super::{
+    Mode, Replica, ReplicaError, TOMBSTONE_ATTRIBUTE,
+    arn::is_another,
+    delivery::{Doubts, Wanted},
+    is_tombstone,
+};
 use crate::{
     handler::{Admitted, Failure, Outcome, Panicked, Skip, Ticket, Verdict},
     record::{Cause, Change, DecodeError, Image, Item, Record, StreamView, Version},
@@ -14,8 +19,8 @@ pub(super) struct Step {
     pub(super) write: RowWrite,
     pub(super) version: Version,
     pub(super) ticket: Ticket,
-    /// Whether the item may be gone, by a deletion that was handled already.
-    pub(super) doubtful: bool,
+    /// What may have become of the item, by changes that were handled already.
+    pub(super) doubts: Doubts,
     /// The stream's insert of an item that the target is not to have: by itself it asks for nothing, because there was nothing
     /// before it. Of a row of a snapshot nobody knows what was before it.
     idle: bool,
@@ -32,9 +37,9 @@ impl Step {
     {
         let Admitted { ticket, record, .. } = admitted;
         let version = record.version().in_generation(replica.generation);
-        let doubtful = replica.may_be_gone(&record);
+        let doubts = replica.doubts(&record);
         match replica.asked(record) {
-            Ok((write, idle)) => Ok(Self { write, version, ticket, doubtful, idle }),
+            Ok((write, idle)) => Ok(Self { write, version, ticket, doubts, idle }),
             Err(verdict) => Err((ticket, verdict)),
         }
     }
@@ -118,9 +123,9 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         }
     }
 
-    /// Whether the target is to have an item; if nobody can tell, it keeps what it has.
-    pub(super) fn wants(&self, key: &table::Item, item: table::Item) -> bool {
-        !matches!(self.row(key, item), Ok(None))
+    /// What the target is to have of an item, if anything.
+    pub(super) fn wanted(&self, key: &table::Item, item: table::Item) -> Option<Wanted> {
+        self.row(key, item).map_or(Some(Wanted::Whatever), |row| row.map(Wanted::This))
     }
 
     pub(super) fn deleted(&self, key: table::Item) -> RowWrite {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Mode, Replica, ReplicaError,
-    delivery::{Came, Delivery, Parcel},
+    delivery::{Came, Delivery, Doubts, Parcel},
     is_tombstone,
 };
 use crate::{
@@ -67,10 +67,10 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// Puts a row right; stale if a later change was there first.
     pub(crate) async fn repair(&self, broken: Broken) -> Result<Written, ReplicaError> {
         let (write, guard) = self.mend(broken)?;
-        let stays = self.stays(None);
-        let Some(parties) = self.parties(&stays) else { return Ok(self.table.write_guarded(write, guard).await?) };
+        let row_now = self.row_now(None);
+        let Some(parties) = self.parties(&row_now) else { return Ok(self.table.write_guarded(write, guard).await?) };
         // An item that was deleted before its row was put back leaves nobody to delete the row.
-        let parcel = Parcel { write, version: guard.version().to_owned(), doubted: true };
+        let parcel = Parcel { write, version: guard.version().to_owned(), doubts: Doubts::Gone };
         let mut delivery = Delivery::new(parties, vec![parcel], self.limits(Deadline::NEVER));
         let (_, came) = delivery.next().await.expect("a write that nothing holds up comes to something");
         match came {

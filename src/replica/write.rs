@@ -9,7 +9,7 @@ use futures_util::{
 
 use super::{
     Mode, Replica, Step,
-    delivery::{Came, Delivery, Parcel, Stays},
+    delivery::{Came, Delivery, Parcel, RowNow},
 };
 use crate::{
     handler::{Batch, Deadline, Failure, Outcome, Skip, Ticket},
@@ -25,15 +25,15 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
     /// earlier ones: the latest that fits is to be written.
     pub(super) async fn write(&self, batch: &mut Batch<'_, Item, V>, mut items: Vec<Vec<Step>>) -> Vec<Vec<Step>> {
         let limits = self.limits(batch.context().deadline);
-        let stays = self.stays(batch.belongs());
+        let row_now = self.row_now(batch.belongs());
         let (mut parcels, mut sent) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
         for item in &mut items {
-            let Step { write, version, ticket, doubtful, .. } = item.pop().expect("no item is without changes");
+            let Step { write, version, ticket, doubts, .. } = item.pop().expect("no item is without changes");
             sent.push(Some(ticket));
-            parcels.push(Parcel { write, version: version.into(), doubted: doubtful });
+            parcels.push(Parcel { write, version: version.into(), doubts });
         }
         let mut rest = Vec::new();
-        let mut results = self.send(parcels, &stays, limits);
+        let mut results = self.send(parcels, &row_now, limits);
         while let Some((index, came)) = results.next().await {
             let ticket = sent[index].take().expect("one result per write");
             let earlier = std::mem::take(&mut items[index]);
@@ -52,9 +52,14 @@ impl<V: StreamView<New<Item> = Item>> Replica<V> {
         Limits { concurrency: self.concurrency, until: give_up(deadline).instant() }
     }
 
-    fn send<'r>(&'r self, parcels: Vec<Parcel>, stays: &'r Stays<'r>, limits: Limits) -> BoxStream<'r, (usize, Came)> {
+    fn send<'r>(
+        &'r self,
+        parcels: Vec<Parcel>,
+        row_now: &'r RowNow<'r>,
+        limits: Limits,
+    ) -> BoxStream<'r, (usize, Came)> {
         match &self.mode {
-            Mode::Guarded(attribute) => match self.parties(stays) {
+            Mode::Guarded(attribute) => match self.parties(row_now) {
                 Some(parties) if parcels.iter().any(Parcel::is_doubted) => {
                     let delivery = Delivery::new(parties, parcels, limits);
                     unfold(delivery, async |mut delivery| Some((delivery.next().await?, delivery))).boxed()

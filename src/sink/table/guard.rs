@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AttributeValue, Item, RowWrite};
-use crate::record::PUT_RIGHT;
+use crate::record::{PUT_RIGHT, Version};
 
 /// The attribute in which rows carry their version, unless another is chosen.
 pub const DEFAULT_VERSION_ATTRIBUTE: &str = "anabranchVersion";
@@ -23,22 +23,52 @@ pub const DEFAULT_EXPIRY_ATTRIBUTE: &str = "anabranchExpires";
 pub struct Guard {
     attribute: Arc<str>,
     version: String,
+    /// What is stored, if it is not the version.
+    stamp: Option<String>,
+    /// Rows below this stay, and so do those that were put right.
+    floor: Option<String>,
 }
 
 impl Guard {
-    /// The DynamoDB condition of the rule, over the names below.
-    #[cfg(feature = "dynamodb")]
-    pub(super) const CONDITION: &str = "attribute_not_exists(#version) OR #version < :version";
     /// What stands for the attribute's name in the condition.
     #[cfg(feature = "dynamodb")]
     pub(super) const NAME: &str = "#version";
-    /// What stands for the write's version in the condition.
-    #[cfg(feature = "dynamodb")]
-    pub(super) const VALUE: &str = ":version";
 
     /// Guards by a version that sorts as a string, stored in `attribute`.
     pub fn new(attribute: impl Into<Arc<str>>, version: impl Into<String>) -> Self {
-        Self { attribute: attribute.into(), version: version.into() }
+        Self { attribute: attribute.into(), version: version.into(), stamp: None, floor: None }
+    }
+
+    /// Lets through over rows only that a change of the stream has written in the generation of this
+    /// [`Version`](crate::record::Version): those that came by a snapshot or in an earlier generation, and those that were put right,
+    /// may know more than a change whose version is higher.
+    pub(crate) fn over_changes(mut self) -> Self {
+        self.floor = Some(Version::first_change(&self.version));
+        self
+    }
+
+    /// Stores the version as one of a row that was put right, by what its item is now.
+    pub(crate) fn putting_right(mut self) -> Self {
+        self.stamp = Some(just_above(&self.version));
+        self
+    }
+
+    /// The DynamoDB condition of the rule, over [`NAME`](Self::NAME) and [`values`](Self::values()).
+    #[cfg(feature = "dynamodb")]
+    pub(super) fn condition(&self) -> &'static str {
+        match self.floor {
+            None => "attribute_not_exists(#version) OR #version < :version",
+            Some(_) => {
+                "attribute_not_exists(#version) OR (#version < :version AND #version >= :floor AND NOT contains(#version, :right))"
+            }
+        }
+    }
+
+    /// What stands for values in the condition: all of them strings.
+    #[cfg(feature = "dynamodb")]
+    pub(super) fn values(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let floor = self.floor.iter().flat_map(|floor| [(":floor", floor.clone()), (":right", PUT_RIGHT.into())]);
+        [(":version", self.version.clone())].into_iter().chain(floor)
     }
 
     /// Guards by what comes next after a version that is stored: lets through whatever gives way to anything later than that,
@@ -69,7 +99,10 @@ impl Guard {
     pub fn admits(&self, stored: Option<&Item>) -> bool {
         match stored.and_then(|row| row.get(&*self.attribute)) {
             None => true,
-            Some(AttributeValue::S(stored)) => *stored < self.version,
+            Some(AttributeValue::S(stored)) => {
+                let over = |floor: &String| stored >= floor && !stored.contains(PUT_RIGHT);
+                *stored < self.version && self.floor.as_ref().is_none_or(over)
+            }
             Some(_) => false,
         }
     }
@@ -77,7 +110,8 @@ impl Guard {
     /// Stores the version in the row that is to be put.
     pub(super) fn stamp(&self, write: &mut RowWrite) {
         if let Some(row) = write.row_mut() {
-            row.insert(self.attribute.to_string(), AttributeValue::S(self.version.clone()));
+            let version = self.stamp.as_ref().unwrap_or(&self.version);
+            row.insert(self.attribute.to_string(), AttributeValue::S(version.clone()));
         }
     }
 }
@@ -109,12 +143,26 @@ mod tests {
         assert!(!admits(AttributeValue::N("1".into())));
     }
 
+    /// The rule for changes that come late.
+    #[test]
+    fn what_may_know_more_than_a_change_stays() {
+        let change = |generation, number: &str| Version::stream(generation, "2026", number);
+        let guard = Guard::new("v", change(1, "5")).over_changes();
+        let admits = |version: &str| guard.admits(Some(&row(text(version))));
+        assert!(guard.admits(None) && admits(change(1, "4").as_str()));
+        let more = [change(1, "5"), change(1, "6"), change(0, "4"), Version::snapshot(1, 9), Version::snapshot(0, 9)];
+        assert!(more.iter().all(|version| !admits(version.as_str())));
+        assert!(!admits(&just_above(change(1, "4").as_str())), "put right");
+    }
+
     #[test]
     fn puts_are_stamped_and_deletes_have_nothing_to_stamp() {
         let guard = Guard::new("v", "0002");
         let mut put = RowWrite::put(Item::default(), row(text("of another table")));
         guard.stamp(&mut put);
         assert_eq!(put.row(), Some(&row(text("0002"))));
+        guard.clone().putting_right().stamp(&mut put);
+        assert_eq!(put.row(), Some(&row(text("0002~"))));
         let mut delete = RowWrite::delete(Item::default());
         guard.stamp(&mut delete);
         assert_eq!(delete.row(), None);

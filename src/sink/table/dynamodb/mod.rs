@@ -52,9 +52,9 @@ impl DynamoDb {
             .put_item()
             .table_name(&*self.name)
             .set_item(Some(row.into()))
-            .condition_expression(Guard::CONDITION)
+            .condition_expression(guard.condition())
             .expression_attribute_names(Guard::NAME, guard.attribute())
-            .expression_attribute_values(Guard::VALUE, AttributeValue::S(guard.version().to_owned()));
+            .set_expression_attribute_values(Some(values(&guard)));
         error::written(&self.name, put.send().await)
     }
 
@@ -64,9 +64,9 @@ impl DynamoDb {
             .delete_item()
             .table_name(&*self.name)
             .set_key(Some(key.into()))
-            .condition_expression(Guard::CONDITION)
+            .condition_expression(guard.condition())
             .expression_attribute_names(Guard::NAME, guard.attribute())
-            .expression_attribute_values(Guard::VALUE, AttributeValue::S(guard.version().to_owned()));
+            .set_expression_attribute_values(Some(values(&guard)));
         error::written(&self.name, delete.send().await)
     }
 
@@ -133,6 +133,11 @@ impl TransactTable for DynamoDb {
     fn query(&self, query: Query) -> BoxFuture<'_, Result<Vec<Item>, TableError>> {
         self.first(query).boxed()
     }
+}
+
+/// What a guard's condition compares with.
+fn values(guard: &Guard) -> HashMap<String, AttributeValue> {
+    guard.values().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
 }
 
 impl Table for DynamoDb {
