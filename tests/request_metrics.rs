@@ -44,6 +44,22 @@ async fn counted(answers: Vec<Answer>) -> (Option<Written>, [u64; 4]) {
     (written, names.map(|name| line[name].as_u64().unwrap_or_default()))
 }
 
+/// A server that takes requests and never answers, and a caller that gives up: what hangs is no less a request, and has failed.
+#[tokio::test]
+async fn what_is_never_answered_has_failed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it listens"));
+    let config = aws::defaults().region(Region::new("eu-west-1")).endpoint_url(url).test_credentials().load().await;
+    let (table, collector) = (DynamoDb::new(aws_sdk_dynamodb::Client::new(&config), "Target"), Collector::default());
+    let key = item([("PK", text("a"))]);
+    let write = table.write_guarded(RowWrite::put(key.clone(), key), Guard::new("version", "1"));
+    let patience = std::time::Duration::from_millis(500);
+    let given_up = async { tokio::time::timeout(patience, write).await.is_err() };
+    assert!(collector.scope(given_up).await);
+    let line: Value = serde_json::from_str(Emf::Log.lines(&collector, "f", &[]).trim_end()).expect("one line");
+    assert_eq!((&line["SinkRequests"], &line["SinkFailures"]), (&1.into(), &1.into()));
+}
+
 #[tokio::test]
 async fn repetitions_of_the_sdk_are_seen() {
     let answers = vec![Some("ThrottlingException"), Some("InternalServerError"), None];

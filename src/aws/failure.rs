@@ -7,7 +7,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// What is known of a failed AWS call: code, message and request id, never just "service error".
 ///
-/// AWS's own messages name attributes, not what is in them; the two that quote values are kept without them.
+/// AWS's own messages name attributes, not what is in them; the three that quote values are kept without them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsFailure {
@@ -122,12 +122,16 @@ impl Error for AwsFailure {}
 /// A message without the values that it quotes.
 ///
 /// All services say `Value '..' at 'name' failed to satisfy constraint: ..`, where the value may be whole items, and
-/// DynamoDB quotes what it cannot read as a number.
-fn without_values(message: &str) -> String {
+/// DynamoDB quotes what it cannot read as a number, and sets in which something is twice.
+pub(crate) fn without_values(message: &str) -> String {
     const VALUE: &str = "Value '";
     const NAME: &str = "' at '";
     const NUMBER: &str = "cannot be converted to a numeric value";
+    const SET: &str = "Input collection [";
     let message = message.find(NUMBER).map_or(message, |at| &message[..at + NUMBER.len()]);
+    if let (Some(from), Some(to)) = (message.find(SET), message.rfind(']')) {
+        return format!("{}{}", &message[..from + SET.len()], &message[to.max(from + SET.len())..]);
+    }
     match (message.find(VALUE), message.rfind(NAME)) {
         // From the first value to the last name: a value may itself look like a name.
         (Some(from), Some(to)) if from < to => format!("{}Value{}", &message[..from], &message[to + 1..]),
@@ -182,6 +186,10 @@ mod tests {
             (
                 "The parameter cannot be converted to a numeric value: secret",
                 "The parameter cannot be converted to a numeric value",
+            ),
+            (
+                "One or more parameter values were invalid: Input collection [a]b, a]b] contains duplicates.",
+                "One or more parameter values were invalid: Input collection [] contains duplicates.",
             ),
             ("Type mismatch for key PK expected: S actual: N", "Type mismatch for key PK expected: S actual: N"),
         ];

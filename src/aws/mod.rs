@@ -23,7 +23,7 @@ pub(crate) use config::{behavior, retries, timeouts};
 pub use config::{defaults, load};
 pub use failure::AwsFailure;
 #[cfg(feature = "dynamodb")]
-pub(crate) use failure::FailureKind;
+pub(crate) use failure::{FailureKind, without_values};
 #[cfg(feature = "invoke")]
 pub(crate) use http::connector;
 #[cfg(feature = "search")]

@@ -16,14 +16,26 @@ pub(super) struct Counting(pub(super) SharedHttpConnector);
 impl HttpConnector for Counting {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.call(request);
-        HttpConnectorFuture::new(async move { counted(answer.await).await })
+        HttpConnectorFuture::new(counted(answer))
     }
 }
 
-async fn counted(answer: Result<HttpResponse, ConnectorError>) -> Result<HttpResponse, ConnectorError> {
+async fn counted(answer: HttpConnectorFuture) -> Result<HttpResponse, ConnectorError> {
     counter!("SinkRequests").increment(1);
-    let answer = answer.inspect_err(|_| counter!("SinkFailures").increment(1))?;
-    if answer.status().is_success() { Ok(answer) } else { refused(answer).await }
+    let unanswered = Unanswered;
+    let answer = answer.await?;
+    let answer = if answer.status().is_success() { answer } else { refused(answer).await? };
+    std::mem::forget(unanswered);
+    Ok(answer)
+}
+
+/// Counts a failure when it is dropped: the request failed on its way, or whoever waited for it has given up.
+struct Unanswered;
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        counter!("SinkFailures").increment(1);
+    }
 }
 
 /// Errors are short: their body is read here, and handed on as it was.

@@ -12,8 +12,10 @@ use futures_util::{
 use super::{DeadLetter, DeadLetterError, DeadLetterSink};
 use crate::aws::{self, AwsFailure};
 
-/// Bytes that a queue takes per message and per request unless it was told otherwise.
-const DEFAULT_LIMIT: usize = 262_144;
+/// Bytes that a queue takes per message unless it was told otherwise.
+const DEFAULT_LIMIT: usize = 1_048_576;
+/// Bytes that queues take which are older than August 2025. Beyond that records are compressed, and go alone.
+const COMMON: usize = 262_144;
 /// Messages that SQS takes in one request.
 const ENTRIES: usize = 10;
 /// Requests on their way at the same time.
@@ -22,10 +24,11 @@ const REQUESTS: usize = 4;
 /// Sends every letter as one message to a standard SQS queue.
 ///
 /// Letters travel in batches of at most 10 messages and 262,144 bytes, at most
-/// 4 batches at a time. A letter over the limit goes with its record
-/// compressed. Throttles and 5xx answers are tried again by the SDK (see
-/// [`aws::defaults`]); an entry that the queue refuses within
-/// an accepted batch is that letter's error alone.
+/// 4 batches at a time. A letter over that goes with its record compressed, and
+/// alone if it is still larger: up to 1,048,576 bytes, as queues have it that
+/// were not told otherwise ([`limit`](Self::limit)). Throttles and 5xx answers
+/// are tried again by the SDK (see [`aws::defaults`]); an entry that the queue
+/// refuses within an accepted batch is that letter's error alone.
 #[derive(Debug, Clone)]
 pub struct Sqs {
     client: Client,
@@ -44,7 +47,7 @@ impl Sqs {
         Self::new(Client::new(&aws::load().await), queue_url)
     }
 
-    /// Says how many bytes the queue's `MaximumMessageSize` allows.
+    /// Says how many bytes the queue's `MaximumMessageSize` allows, 1,048,576 unless said otherwise.
     #[must_use]
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes;
@@ -109,8 +112,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn takes(&self, document: &str, limit: usize) -> bool {
-        self.entries.len() < ENTRIES && self.bytes + document.len() <= limit
+    fn takes(&self, document: &str) -> bool {
+        self.entries.len() < ENTRIES && self.bytes + document.len() <= COMMON
     }
 
     fn push(&mut self, letter: usize, document: String) {
@@ -132,14 +135,14 @@ type Misfit = (usize, Result<(), DeadLetterError>);
 fn batches(letters: &[DeadLetter], limit: usize) -> (Vec<Batch>, Vec<Misfit>) {
     let (mut batches, mut misfits) = (Vec::<Batch>::new(), Vec::new());
     for (index, letter) in letters.iter().enumerate() {
-        let document = match letter.to_json_within(limit) {
+        let document = match letter.to_json_within(limit.min(COMMON)).or_else(|_| letter.to_json_within(limit)) {
             Ok(document) => document,
             Err(error) => {
                 misfits.push((index, Err(error)));
                 continue;
             }
         };
-        if !batches.last().is_some_and(|b| b.takes(&document, limit)) {
+        if !batches.last().is_some_and(|batch| batch.takes(&document)) {
             batches.push(Batch::default());
         }
         let batch = batches.last_mut().expect("one was pushed");
@@ -182,7 +185,7 @@ mod tests {
             let body = |entry: &Value| entry["MessageBody"].as_str().unwrap().to_owned();
             assert!((1..=10).contains(&entries.len()));
             let bytes: usize = entries.iter().map(|entry| body(entry).len()).sum();
-            assert!(bytes <= DEFAULT_LIMIT, "{bytes} bytes in one request");
+            assert!(bytes <= COMMON || entries.len() == 1 && bytes <= DEFAULT_LIMIT, "{bytes} bytes in one request");
             let (mut kept, mut failed) = (Vec::new(), Vec::new());
             for entry in entries {
                 match self.keep(body(entry)) {
@@ -241,6 +244,37 @@ mod tests {
         let refused = results[1].as_ref().unwrap_err().to_string();
         assert!(refused.contains(QUEUE) && refused.contains("InternalError"), "{refused}");
         assert!(matches!(results[3], Err(DeadLetterError::Unanswered)));
+    }
+
+    /// A record whose text cannot be compressed to less than three quarters.
+    fn noise(bytes: usize) -> DeadLetter {
+        let random =
+            std::iter::successors(Some(1_u64), |n| Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1)));
+        let text: String = random
+            .take(bytes)
+            .map(|n| {
+                char::from(b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"[(n >> 58) as usize])
+            })
+            .collect();
+        DeadLetter::new(format!("\"{text}\""), "why", "f", UNIX_EPOCH)
+    }
+
+    #[tokio::test]
+    async fn a_large_letter_goes_compressed_and_alone() {
+        let (sink, queue) = sink(Queue::default()).await;
+        let letters = [noise(300), noise(200_000), noise(500_000), noise(300), noise(1_500_000)];
+        let results = sink.send(&letters).await;
+        let sent: Vec<_> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(sent, [true, true, true, true, false]);
+        {
+            let queue = queue.lock().unwrap();
+            assert_eq!((queue.bodies.len(), queue.requests), (4, 3));
+            for letter in &letters[..4] {
+                assert!(queue.bodies.iter().any(|body| DeadLetter::from_json(body).unwrap().record == letter.record));
+            }
+        }
+        let small = Sqs { limit: COMMON, ..sink };
+        assert!(matches!(small.send(&letters[2..3]).await[..], [Err(DeadLetterError::TooLarge { .. })]));
     }
 
     #[tokio::test(start_paused = true)]

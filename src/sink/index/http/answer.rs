@@ -198,7 +198,8 @@ fn failure(server: &Arc<str>, index: &str, status: u16, trouble: Option<&Trouble
         // The document was written by another between the server's look at it and its write: not "older".
         409 => IndexError::Conflict { server, source },
         429 => IndexError::Throttled { server, source },
-        400 | 405..=407 | 409..=499 => IndexError::Refused { server, index: index.into(), source },
+        // A search server says what is wrong. Whoever else answers says nothing about documents.
+        400 | 405..=407 | 409..=499 if kind.is_some() => IndexError::Refused { server, index: index.into(), source },
         _ => IndexError::Failed { server, source },
     }
 }

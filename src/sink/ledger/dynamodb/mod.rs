@@ -57,8 +57,10 @@ impl DynamoDb {
     /// The entries of `effect` (such as `"welcome-mail"`) in `table`, with a client of your own.
     ///
     /// # Panics
-    /// If the effect's name has more than 1,000 bytes.
+    /// If the effect's name has more than 1,000 bytes; `#` and `%` count threefold.
     pub fn new(client: Client, table: impl Into<Arc<str>>, effect: &str) -> Self {
+        // A `#` ends it where it stands before the key.
+        let effect = effect.replace('%', "%25").replace('#', "%23");
         assert!(effect.len() <= 1_000, "the name of an effect has at most 1,000 bytes, this one has {}", effect.len());
         Self { client, table: table.into(), effect: effect.into(), together: TRANSACTION_ACTIONS }
     }
@@ -240,6 +242,15 @@ mod tests {
 
     fn keys(count: usize) -> Vec<String> {
         (0..count).map(|key| format!("secret {key}")).collect()
+    }
+
+    #[tokio::test]
+    async fn entries_of_different_effects_are_different() {
+        let client = Client::new(&double::config(|_, _| (200, json!({}))).await);
+        let id = |effect: &str, key: &str| DynamoDb::new(client.clone(), "L", effect).id(key).unwrap();
+        assert_eq!(id("mail", "42"), "mail#42");
+        let ids = [id("mail", "vip#42"), id("mail#vip", "42"), id("mail%23vip", "42")];
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 3, "{ids:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 
-use super::LIMIT;
 use crate::sink::publisher::{Attribute, Message, PublishError};
 
 /// Attributes that raw delivery to a queue passes on; with more it drops the message.
@@ -23,12 +22,12 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn of(message: &'a Message, topic: &Arc<str>, fifo: bool) -> Self {
+    pub(super) fn of(message: &'a Message, topic: &Arc<str>, fifo: bool, limit: usize) -> Self {
         let bytes = size(message);
         let unfit = |reason| PublishError::Unfit { topic: Arc::clone(topic), reason };
         let misfit = match broken_rule(message, fifo) {
             Some(reason) => Some(unfit(reason)),
-            None if bytes > LIMIT => Some(PublishError::TooLarge { topic: Arc::clone(topic), bytes, limit: LIMIT }),
+            None if bytes > limit => Some(PublishError::TooLarge { topic: Arc::clone(topic), bytes, limit }),
             None => None,
         };
         Self { message, bytes, misfit, fifo }
@@ -100,11 +99,13 @@ fn is_subject(subject: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::DEFAULT_LIMIT, *};
 
     #[test]
     fn rules_are_checked_before_anything_is_sent() {
-        let misfit = |message: Message, fifo| Draft::of(&message, &"topic".into(), fifo).misfit.map(|e| e.to_string());
+        let misfit = |message: Message, fifo| {
+            Draft::of(&message, &"topic".into(), fifo, DEFAULT_LIMIT).misfit.map(|e| e.to_string())
+        };
         let plain = || Message::new("x");
         let many = (0..11).fold(plain(), |message, n| message.attribute(format!("a{n}"), "x"));
         let cases = [
@@ -120,13 +121,13 @@ mod tests {
             (plain().group("g g").deduplication_id("d"), true, "needs a group"),
             (plain().group("g"), true, "needs an id"),
             (plain().group("g").deduplication_id("d".repeat(129)), true, "needs an id"),
-            (Message::new("x".repeat(LIMIT)).subject("s"), false, "262145 bytes"),
+            (Message::new("x".repeat(DEFAULT_LIMIT)).subject("s"), false, "262145 bytes"),
         ];
         for (message, fifo, reason) in cases {
             let said = misfit(message, fifo).expect("a misfit");
             assert!(said.contains(reason) && said.contains("`topic`"), "{said}");
         }
-        assert_eq!(misfit(Message::new("x".repeat(LIMIT)), false), None);
+        assert_eq!(misfit(Message::new("x".repeat(DEFAULT_LIMIT)), false), None);
         assert_eq!(misfit(plain().subject("s".repeat(100)).group("g").deduplication_id("d"), true), None);
     }
 

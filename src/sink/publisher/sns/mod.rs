@@ -27,13 +27,14 @@ use crate::aws::{self, AwsFailure};
 
 /// Messages that SNS takes in one request.
 const ENTRIES: usize = 10;
-/// Bytes that SNS takes in one message, and in one request.
-const LIMIT: usize = 262_144;
+/// Bytes that a topic takes in one message, and in one request, unless it was told otherwise.
+const DEFAULT_LIMIT: usize = 262_144;
 /// Requests on their way at the same time.
 const REQUESTS: usize = 8;
 
 /// Publishes to an SNS topic with `PublishBatch`: at most 10 messages and 262,144 bytes (texts, subjects and attributes
-/// together) in a request, at most 8 requests at a time.
+/// together) in a request, at most 8 requests at a time. A topic whose `MaximumMessageSize` was raised takes
+/// [more](Self::limit).
 ///
 /// A topic is FIFO if its ARN ends with `.fifo`. There a message's [group](Message::group) is its `MessageGroupId`, and no
 /// request holds two messages of one group: if the first of them failed, the second would overtake it. A message without a
@@ -47,6 +48,7 @@ const REQUESTS: usize = 8;
 pub struct Sns {
     client: Client,
     topic: Arc<str>,
+    limit: usize,
 }
 
 type Results = Vec<(usize, Result<(), PublishError>)>;
@@ -54,12 +56,19 @@ type Results = Vec<(usize, Result<(), PublishError>)>;
 impl Sns {
     /// Messages to the topic of this ARN, with a client of your own.
     pub fn new(client: Client, topic_arn: impl Into<Arc<str>>) -> Self {
-        Self { client, topic: topic_arn.into() }
+        Self { client, topic: topic_arn.into(), limit: DEFAULT_LIMIT }
     }
 
     /// Messages to the topic of this ARN, with region, credentials and endpoint from the environment.
     pub async fn from_env(topic_arn: impl Into<Arc<str>>) -> Self {
         Self::new(Client::new(&aws::load().await), topic_arn)
+    }
+
+    /// Says how many bytes the topic's `MaximumMessageSize` allows: 262,144 unless it was raised, 1,048,576 at most.
+    #[must_use]
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
     }
 
     fn is_fifo(&self) -> bool {
@@ -105,10 +114,11 @@ impl Publisher for Sns {
     }
 
     fn publish<'a>(&'a self, messages: &'a [Message]) -> BoxStream<'a, (usize, Result<(), PublishError>)> {
-        let drafts = messages.iter().map(|message| Draft::of(message, &self.topic, self.is_fifo())).collect();
+        let (fifo, limit) = (self.is_fifo(), self.limit);
+        let drafts = messages.iter().map(|message| Draft::of(message, &self.topic, fifo, limit)).collect();
         let run = Run {
             sns: self,
-            schedule: Schedule::new(drafts, self.is_fifo()),
+            schedule: Schedule::new(drafts, fifo, limit),
             answers: VecDeque::new(),
             under_way: FuturesUnordered::new(),
             halted: false,

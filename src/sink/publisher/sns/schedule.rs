@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use aws_sdk_sns::types::PublishBatchRequestEntry;
 
-use super::{Draft, ENTRIES, LIMIT, Results};
+use super::{Draft, ENTRIES, Results};
 use crate::sink::publisher::PublishError;
 
 /// Messages by group, each group in order, and the groups that may go on.
@@ -18,10 +18,12 @@ pub(super) struct Schedule<'a> {
     ready: VecDeque<usize>,
     /// Whether a request may hold only one message of a group.
     one_by_one: bool,
+    /// Bytes that a request may have.
+    limit: usize,
 }
 
 impl<'a> Schedule<'a> {
-    pub(super) fn new(drafts: Vec<Draft<'a>>, one_by_one: bool) -> Self {
+    pub(super) fn new(drafts: Vec<Draft<'a>>, one_by_one: bool, limit: usize) -> Self {
         let mut names: HashMap<&str, usize> = HashMap::new();
         let (mut group_of, mut groups) = (Vec::with_capacity(drafts.len()), Vec::<VecDeque<usize>>::new());
         for (at, draft) in drafts.iter().enumerate() {
@@ -34,7 +36,7 @@ impl<'a> Schedule<'a> {
             group_of.push(group);
         }
         let ready = (0..groups.len()).collect();
-        Self { drafts, group_of, groups, ready, one_by_one }
+        Self { drafts, group_of, groups, ready, one_by_one, limit }
     }
 
     /// The next request; empty if there is nothing to send, or everything left waits for what is under way.
@@ -74,7 +76,7 @@ impl<'a> Schedule<'a> {
     fn take(&mut self, group: usize, taken: &mut Vec<usize>, bytes: &mut usize) {
         while let Some(at) = self.groups[group].front().copied() {
             let draft = &self.drafts[at];
-            if draft.misfit.is_some() || taken.len() == ENTRIES || *bytes + draft.bytes > LIMIT {
+            if draft.misfit.is_some() || taken.len() == ENTRIES || *bytes + draft.bytes > self.limit {
                 return;
             }
             self.groups[group].pop_front();
@@ -103,7 +105,7 @@ impl<'a> Schedule<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::DEFAULT_LIMIT, *};
     use crate::sink::publisher::Message;
 
     fn bodies(request: &[(usize, PublishBatchRequestEntry)]) -> Vec<&str> {
@@ -116,7 +118,8 @@ mod tests {
     }
 
     fn schedule(messages: &[Message], one_by_one: bool) -> Schedule<'_> {
-        Schedule::new(messages.iter().map(|message| Draft::of(message, &"t".into(), false)).collect(), one_by_one)
+        let drafts = messages.iter().map(|message| Draft::of(message, &"t".into(), false, DEFAULT_LIMIT)).collect();
+        Schedule::new(drafts, one_by_one, DEFAULT_LIMIT)
     }
 
     fn ok(request: &[(usize, PublishBatchRequestEntry)]) -> Results {

@@ -16,6 +16,8 @@ const FIFO: &str = "arn:aws:sns:eu-central-1:123456789012:pets.fifo";
 #[derive(Default)]
 struct Topic {
     taken: Vec<Message>,
+    /// `MaximumMessageSize`, if it was raised.
+    limit: Option<usize>,
     /// Bodies of each request.
     requests: Vec<Vec<String>>,
     /// Answers to give before the topic works, first to last: code, status and message.
@@ -40,7 +42,7 @@ impl Topic {
         assert!((1..=10).contains(&entries.len()), "{} entries", entries.len());
         assert_eq!(entries.iter().map(|entry| &entry.id).collect::<HashSet<_>>().len(), entries.len());
         let bytes: usize = entries.iter().map(|entry| entry.bytes).sum();
-        assert!(bytes <= 262_144, "{bytes} bytes in one request");
+        assert!(bytes <= self.limit.unwrap_or(262_144), "{bytes} bytes in one request");
         if entries.iter().any(|entry| entry.message.body().contains("poison")) {
             return (400, error_answer("InvalidParameter", "Invalid parameter: Message"));
         }
@@ -221,6 +223,16 @@ async fn requests_split_by_size_and_giants_are_rejected() {
     assert_eq!(results.into_values().collect::<Vec<_>>(), ["ok", "ok", "reject", "ok", "ok"]);
     let sizes: Vec<_> = topic.lock().unwrap().requests.iter().map(Vec::len).collect();
     assert_eq!(sizes, [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_topic_may_take_more() {
+    let (sns, topic) = publisher(TOPIC, Topic { limit: Some(1_048_576), ..Topic::default() }).await;
+    let heavy = |bytes| Message::new("x".repeat(bytes));
+    let messages = [heavy(500_000), heavy(500_000), heavy(60_000), heavy(1_048_577)];
+    let results = publish(&sns.limit(1_048_576), &messages).await;
+    assert_eq!(results.into_values().collect::<Vec<_>>(), ["ok", "ok", "ok", "reject"]);
+    assert_eq!(topic.lock().unwrap().requests.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,10 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::error::table_error;
-use crate::sink::table::{Action, Cancellation, CancellationClass, Condition, Effect, Item, TransactError, Update};
+use crate::{
+    aws::without_values,
+    sink::table::{Action, Cancellation, CancellationClass, Condition, Effect, Item, TransactError, Update},
+};
 
 /// The request of one action.
 pub(super) fn request(table: &str, action: &Action) -> TransactWriteItem {
@@ -150,7 +153,7 @@ fn cancellation(reason: &CancellationReason) -> Option<Cancellation> {
         "DuplicateItem" => CancellationClass::Duplicate,
         _ => CancellationClass::Other,
     };
-    Some(Cancellation { class, message: reason.message().unwrap_or_default().into() })
+    Some(Cancellation { class, message: without_values(reason.message().unwrap_or_default()).into() })
 }
 
 /// Which of the keys the table did not get to.
@@ -203,6 +206,16 @@ mod tests {
         let TransactError::Cancelled { reasons, .. } = answer(400, body).await else { panic!("a cancellation") };
         let classes: Vec<_> = reasons.iter().map(|reason| reason.as_ref().map(|reason| reason.class)).collect();
         assert_eq!(classes, codes.map(|(_, class)| class));
+    }
+
+    #[tokio::test]
+    async fn reasons_quote_no_values() {
+        let said = "One or more parameter values were invalid: Input collection [secret, secret] contains duplicates.";
+        let reasons = [json!({"Code": "ValidationError", "Message": said})];
+        let body = json!({"__type": "TransactionCanceledException", "message": said, "CancellationReasons": reasons});
+        let error = answer(400, body).await;
+        let text = format!("{error} {error:?}");
+        assert!(error.is_reject() && text.contains("contains duplicates") && !text.contains("secret"), "{text}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -119,6 +119,12 @@ fn requests_fail_as_a_whole() {
     assert!(matches!(whole(200, json!({"items": "none"})), IndexError::Failed { .. }));
     let refused = json!({"error": {"type": "action_request_validation_exception", "reason": "id is too long"}});
     assert!(whole(400, refused).is_reject());
+    // Whoever answers in this way knows nothing of documents: a web server, a proxy, another port.
+    for status in [400, 405, 407, 411, 418] {
+        let page = json!("<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>");
+        assert!(matches!(whole(status, page), IndexError::Failed { .. }), "{status}");
+        assert!(matches!(whole(status, json!({"error": "no"})), IndexError::Failed { .. }), "{status}");
+    }
 }
 
 #[test]
