@@ -198,12 +198,46 @@ fn the_environment_is_what_binaries_read_and_document() {
     let functions = functions(&template(&EVERYTHING));
     for (binary, source) in binaries() {
         let read = quoted(&source, &["setting(\"", "env::var(\""]);
-        let set: BTreeSet<&str> = functions[&binary].environment.iter().map(|variable| &*variable.name).collect();
+        let mut set: BTreeSet<&str> = functions[&binary].environment.iter().map(|variable| &*variable.name).collect();
+        assert!(set.remove("RUST_LOG"), "{binary}: what the toolkit's logs read");
         assert_eq!(set, read, "{binary}");
         let rows = source.lines().filter_map(|line| line.strip_prefix("//! | `")?.split(" | ").next());
         let documented: BTreeSet<&str> =
             rows.flat_map(|names| names.split(['`', ',', ' '])).filter(|it| is_name(it)).collect();
         assert_eq!(documented, read, "{binary}");
+    }
+}
+
+/// The value of an environment variable that the template knows.
+fn variable(function: &Function, name: &str) -> String {
+    let variable = function.environment.iter().find(|variable| &*variable.name == name).expect("a variable");
+    variable.value.scalar().expect("a known value").text.to_string()
+}
+
+/// Lambda takes lines without a level, as metrics are, for INFO: whatever `LogLevel` is, it must not drop them.
+#[test]
+fn metrics_come_through_at_every_level() {
+    for level in ["ERROR", "DEBUG"] {
+        for (binary, function) in functions(&template(&[("LogLevel", level)])) {
+            let logging = function.properties.get("LoggingConfig").expect("how it logs");
+            let passes = logging.get("ApplicationLogLevel").and_then(Node::scalar).expect("a level");
+            assert_eq!(&*passes.text, "DEBUG", "{binary}");
+            assert_eq!(variable(&function, "RUST_LOG"), level, "{binary}");
+        }
+    }
+}
+
+/// A role of another account writes to a table there, also in the same region.
+#[test]
+fn a_role_means_another_table() {
+    let role = ("ReplicaRoleArn", "arn:aws:iam::123456789012:role/replica");
+    for parameters in [vec![role], vec![role, ("ReplicaRegion", "eu-west-1")], vec![("ReplicaRegion", "eu-west-1")]] {
+        let template = template(&parameters);
+        let functions = functions(&template);
+        for binary in ["replicate", BACKFILL] {
+            assert_eq!(variable(&functions[binary], "TARGET_TABLE"), "PetTrackerReplica", "{parameters:?}");
+        }
+        assert_eq!(template.resource("Replica").expect("a table").active, Some(false), "{parameters:?}");
     }
 }
 
@@ -366,9 +400,8 @@ fn the_metadata_of_cargo_lambda_say_the_same() {
         let logs = template.resource(&format!("{}Logs", function.id)).expect("a log group");
         let retention = logs.properties.get("RetentionInDays").and_then(Node::scalar).expect("a number of days");
         assert_eq!(deploy["log_retention"].as_integer().expect("days").to_string(), *retention.text, "{binary}");
-        let logging = function.properties.get("LoggingConfig").expect("how it logs");
-        let level = logging.get("ApplicationLogLevel").and_then(Node::scalar).expect("a level");
-        assert_eq!(metadata[&binary]["env"]["RUST_LOG"].as_str(), Some(&*level.text.to_lowercase()), "{binary}");
+        let level = variable(&function, "RUST_LOG").to_lowercase();
+        assert_eq!(metadata[&binary]["env"]["RUST_LOG"].as_str(), Some(&*level), "{binary}");
     }
 }
 

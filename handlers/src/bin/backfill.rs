@@ -22,7 +22,11 @@ async fn main() -> Result<(), lambda::Error> {
     let replica =
         target.map(|it| Replica::new(DynamoDb::new(there.clone(), it)).reread(DynamoDb::new(here.clone(), &*source)));
     let view = setting("VIEW_TABLE").ok().map(|table| DynamoDb::new(here.clone(), table));
-    let router = routers::backfill(replica.clone(), view, search_server().await.ok());
+    let search = match setting("SEARCH_ENDPOINT") {
+        Ok(_) => Some(search_server().await?),
+        Err(_) => None,
+    };
+    let router = routers::backfill(replica.clone(), view, search);
     let app = dispatcher(router).await;
     let function = BackfillFunction::new(here, source, app, "backfill");
     lambda::run_backfill(match replica {

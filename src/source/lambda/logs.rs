@@ -71,6 +71,20 @@ fn filter() -> Targets {
     chosen.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
 }
 
+/// Says so if Lambda drops the lines of metrics: those have no level, which counts as INFO, and the function's may be above.
+pub(super) fn check_metrics() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL");
+    if level.is_ok_and(|level| hides_metrics(&level)) {
+        tracing::error!(
+            "the function's ApplicationLogLevel is above INFO, so Lambda drops its metrics; leave it at INFO, and set RUST_LOG instead"
+        );
+    }
+}
+
+fn hides_metrics(level: &str) -> bool {
+    ["warn", "error", "fatal"].iter().any(|above| level.eq_ignore_ascii_case(above))
+}
+
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let literal = panic.payload().downcast_ref::<&'static str>().copied();
@@ -79,5 +93,16 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(place, text = literal, trace, "panic");
     if tracing::enabled!(Level::TRACE) {
         tracing::trace!(text = panic.payload_as_str(), "panic");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lambda_hides_metrics_above_info() {
+        let hiding = ["TRACE", "DEBUG", "INFO", "WARN", "warn", "ERROR", "FATAL"].map(hides_metrics);
+        assert_eq!(hiding, [false, false, false, true, true, true, true]);
     }
 }

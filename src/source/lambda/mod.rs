@@ -130,6 +130,9 @@ fn function(
     Error,
 > {
     let emf = Emf::from_env()?;
+    if emf != Emf::Off {
+        logs::check_metrics();
+    }
     Ok(service_fn(move |event: LambdaEvent<()>| metered(emf, dispatcher.clone(), event.context)))
 }
 
