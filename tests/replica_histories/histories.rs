@@ -27,7 +27,7 @@ fn fate(dice: &mut Dice) -> Fate {
 }
 
 fn act(world: &mut World, dice: &mut Dice) {
-    match dice.below(21) {
+    match dice.below(22) {
         0..8 => {
             let value = dice.chance(65).then(|| dice.next() % 1_000);
             world.change(dice.below(items()), value);
@@ -41,6 +41,7 @@ fn act(world: &mut World, dice: &mut Dice) {
         15..17 => world.apply_page(dice.below(4), dice.chance(50)),
         17..19 => world.resume(dice.below(4)),
         19 => world.redrive(dice.below(16), 1 + dice.below(2)),
+        20 => world.begin_anew(),
         _ => world.crash(dice.below(4)),
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct World {
     standing: Vec<Worker>,
     /// Whether a page was begun and never finished: what was read again may be another.
     given_up: bool,
+    /// Whether the targets are new, and wait for a page with all that the stream will not say again.
+    filling: bool,
 }
 
 impl World {
@@ -92,6 +94,7 @@ impl World {
             pages: Vec::new(),
             standing: Vec::new(),
             given_up: false,
+            filling: false,
         };
         initial.iter().for_each(|n| world.put(*n, 1_000 + *n as u64));
         world
@@ -153,8 +156,28 @@ impl World {
         }
     }
 
+    /// The replicas are made anew: from now on they get what the stream says, and what a scan finds behind that.
+    ///
+    /// Those with tombstones ask nobody, so that what is redriven from before would stand above it.
+    pub(crate) fn begin_anew(&mut self) {
+        if self.kind.tombstones {
+            return;
+        }
+        let target = |name| Arc::new(Memory::new(name, ["PK"]));
+        self.targets = ["First", "Second"].map(target).into_iter().take(self.kind.targets).collect();
+        self.standing.clear();
+        self.pages.clear();
+        self.checkpoint = self.stream.len();
+        self.filling = true;
+        self.read_page();
+    }
+
     /// Records that were given up are handed over again, without those behind them, until they are handled: a redrive.
     pub(crate) fn redrive(&mut self, from: usize, size: usize) {
+        self.filling &= !self.pages.is_empty();
+        if self.filling {
+            return;
+        }
         let from = from % (self.checkpoint + 1);
         let order: Vec<usize> = (from..self.checkpoint.min(from + size)).collect();
         let late: Vec<_> = self.batch(&order).iter().map(|record| record.replace(TIMELY, "")).collect();
