@@ -56,7 +56,9 @@ fn of_resource(reference: &Reference, resource: &Resource) -> (Kind, Fault) {
         "AWS::SQS::Queue" => (Kind::Queue, attribute == Some("Arn"), "FifoQueue"),
         "AWS::SNS::Topic" => (Kind::Topic, matches!(attribute, None | Some("TopicArn")), "FifoTopic"),
         "AWS::S3::Bucket" => (Kind::Bucket, attribute == Some("Arn"), ""),
-        kind if is_unsupported(kind) => return (Kind::Unsupported(format!("{} ({kind})", resource.id)), None),
+        kind if !resource.has_outputs() && is_unsupported(kind) => {
+            return (Kind::Unsupported(format!("{} ({kind})", resource.id)), None);
+        }
         _ => return (Kind::Unknown, None),
     };
     if Setting::<bool>::of(resource.properties.get(fifo)).known() == Some(&true) {

@@ -160,8 +160,7 @@ impl Mapping {
 
 /// Whether something of a resource is a stream: of a table, or of something with outputs of its own that is named so.
 fn is_of_dynamodb(resource: &Resource, reference: &Reference) -> bool {
-    let has_outputs = resource.is_stack() || !resource.kind.starts_with("AWS::");
-    let output = reference.attribute.as_deref().filter(|_| has_outputs);
+    let output = reference.attribute.as_deref().filter(|_| resource.has_outputs());
     resource.kind.contains("DynamoDB") || output.is_some_and(speaks_of_a_table)
 }
 

@@ -202,6 +202,16 @@ impl Template {
     }
 }
 
+/// Types of AWS whose attributes say what somebody else has put there.
+const OUTPUTS: [&str; 6] = [
+    "AWS::CloudFormation::CustomResource",
+    "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::WaitCondition",
+    "AWS::SSM::Parameter",
+    "AWS::Serverless::Application",
+    "AWS::ServiceCatalog::CloudFormationProvisionedProduct",
+];
+
 impl Resource {
     fn of(entry: &Entry, resolver: &Resolver<'_>) -> Option<Self> {
         let node = &entry.value;
@@ -218,9 +228,9 @@ impl Resource {
         })
     }
 
-    /// Whether it is a nested stack, with outputs of its own.
-    pub fn is_stack(&self) -> bool {
-        self.is("AWS::CloudFormation::Stack") || self.is("AWS::Serverless::Application")
+    /// Whether it has outputs of its own, which may be anything: a nested stack, a custom resource, a looked up parameter.
+    pub fn has_outputs(&self) -> bool {
+        OUTPUTS.contains(&&*self.kind) || !self.kind.starts_with("AWS::")
     }
 
     /// Whether it is of this type.
