@@ -28,6 +28,8 @@ pub use resolve::Undefined;
 pub use setting::{Read, Setting};
 pub use table::{Key, Table};
 
+const LANGUAGE_EXTENSIONS: &str = "AWS::LanguageExtensions";
+
 /// A SAM or CloudFormation template, with the intrinsic functions of its resources answered as far as that can be done.
 ///
 /// ```
@@ -77,6 +79,8 @@ pub struct Resource {
     pub properties: Node,
     /// What others note on it.
     pub metadata: Node,
+    /// What it is made with, its functions not yet answered: what SAM looks at.
+    written: Node,
     /// Which properties of `Globals` it does without.
     ignored_globals: Node,
 }
@@ -186,12 +190,22 @@ impl Template {
 
     /// Names that the template uses and does not have, unless a transform may supply them.
     pub fn undefined(&self) -> Vec<&Undefined> {
-        let knows = |name: &String| matches!(&**name, "AWS::Serverless-2016-10-31" | "AWS::LanguageExtensions");
         let looped = self.resources.iter().any(|resource| resource.id.starts_with("Fn::"));
-        if looped || !self.transforms.iter().all(knows) {
+        if looped || self.has_macros() {
             return Vec::new();
         }
         self.undefined.iter().filter(|undefined| !self.is_generated(&undefined.name)).collect()
+    }
+
+    /// Whether a macro may change anything of it.
+    pub(crate) fn has_macros(&self) -> bool {
+        let knows = |name: &String| matches!(&**name, "AWS::Serverless-2016-10-31" | LANGUAGE_EXTENSIONS);
+        !self.transforms.iter().all(knows)
+    }
+
+    /// Whether functions may be answered before SAM sees them.
+    pub(crate) fn extends_language(&self) -> bool {
+        self.transforms.iter().any(|name| name == LANGUAGE_EXTENSIONS)
     }
 
     /// SAM makes resources of its own: `FeedRole`, `FeedAliaslive`, `ServerlessRestApi`.
@@ -224,6 +238,7 @@ impl Resource {
             active: condition.map_or(Some(true), |name| resolver.holds(name)),
             properties: part(node.get("Properties"), resolver, entry.place),
             metadata: part(node.get("Metadata"), resolver, entry.place),
+            written: node.get("Properties").cloned().unwrap_or(Node { place: entry.place, value: Value::Null }),
             ignored_globals: part(node.get("IgnoreGlobals"), resolver, entry.place),
         })
     }
