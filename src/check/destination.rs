@@ -35,7 +35,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let message = format!("Unsupported destination: {name} is no SQS queue, SNS topic, S3 bucket or Kafka topic");
         findings.about(subject, Rule::DestinationKind, node.place, message, remedy(Rule::DestinationKind));
     } else {
-        permission(subject, node.place, &kind, findings);
+        permission(subject, node.place, &kind, resource, findings);
     }
 }
 
@@ -111,15 +111,24 @@ fn service(arn: &str) -> Option<&str> {
     behind.split(':').next()
 }
 
-fn permission(subject: &Subject<'_>, place: Place, kind: &Kind, findings: &mut Findings<'_>) {
+fn permission(
+    subject: &Subject<'_>,
+    place: Place,
+    kind: &Kind,
+    resource: Option<&Resource>,
+    findings: &mut Findings<'_>,
+) {
     let action = match kind {
         Kind::Queue => "sqs:SendMessage",
         Kind::Topic => "sns:Publish",
         Kind::Bucket => "s3:PutObject",
         Kind::Kafka | Kind::Unsupported(_) | Kind::Unknown => return,
     };
-    let denied = |function: &Function| function.permissions.allows(action) == Some(false);
-    if subject.function.as_ref().is_some_and(denied) {
+    let allows = |Function { permissions, .. }: &Function| match resource {
+        Some(resource) => permissions.allows_on(action, resource, findings.template),
+        None => permissions.allows(action),
+    };
+    if subject.function.as_ref().and_then(allows) == Some(false) {
         let message =
             format!("{} has no permission to {action}: failure documents are dropped", subject.function_name());
         let remedy = format!("allow {action} on the destination");

@@ -8,6 +8,7 @@ mod node;
 mod permission;
 mod read;
 mod resolve;
+mod scope;
 mod setting;
 mod table;
 
@@ -81,6 +82,8 @@ pub struct Resource {
     pub metadata: Node,
     /// What it is made with, its functions not yet answered: what SAM looks at.
     written: Node,
+    /// Whether SAM connects it to others, and gives permissions for that.
+    connects: bool,
     /// Which properties of `Globals` it does without.
     ignored_globals: Node,
 }
@@ -239,6 +242,7 @@ impl Resource {
             properties: part(node.get("Properties"), resolver, entry.place),
             metadata: part(node.get("Metadata"), resolver, entry.place),
             written: node.get("Properties").cloned().unwrap_or(Node { place: entry.place, value: Value::Null }),
+            connects: node.get("Connectors").is_some(),
             ignored_globals: part(node.get("IgnoreGlobals"), resolver, entry.place),
         })
     }
