@@ -144,3 +144,24 @@ fn the_page_names_every_rule() {
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     assert_eq!(rows.count(), Rule::ALL.len());
 }
+
+/// The template of this repository is clean, and would not be if a role named something else than what its function needs.
+#[test]
+fn a_role_that_names_something_else_is_found() {
+    let text = include_str!("../template.yaml");
+    let found = |text: &str| -> Vec<_> {
+        let template = Template::parse("template.yaml", text).expect("a template");
+        check(&template).iter().map(|finding| (finding.rule, finding.resource.to_string())).collect()
+    };
+    assert_eq!(found(text), []);
+    for (named, other, rule) in [
+        (
+            "!GetAtt DeadLetters.Arn, !GetAtt Failures.Arn]\n              - Sid",
+            "!GetAtt DeadLetters.Arn]\n              - Sid",
+            Rule::DestinationPermission,
+        ),
+        ("${PetTracker.Arn}/stream/*", "${Views.Arn}/stream/*", Rule::StreamPermission),
+    ] {
+        assert_eq!(found(&text.replacen(named, other, 1)), [(rule, "ReplicateChanges".to_owned())], "{other}");
+    }
+}

@@ -3,49 +3,11 @@
 use super::{Findings, Rule, Subject};
 use crate::template::{Place, Read, Setting};
 
-/// The settings of a mapping: those that all have, and by which name SAM and CloudFormation know the others.
-const SETTINGS: [&str; 20] = [
-    "BatchSize",
-    "BisectBatchOnFunctionError",
-    "DestinationConfig",
-    "Enabled",
-    "EventSourceArn",
-    "FilterCriteria",
-    "FunctionName",
-    "FunctionResponseTypes",
-    "KmsKeyArn",
-    "MaximumBatchingWindowInSeconds",
-    "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts",
-    "MetricsConfig",
-    "ParallelizationFactor",
-    "StartingPosition",
-    "StartingPositionTimestamp",
-    "Stream",
-    "Tags",
-    "TumblingWindowInSeconds",
-    "LoggingConfig",
-];
-
-/// Settings of other event sources.
-const UNSUPPORTED: [&str; 9] = [
-    "AmazonManagedKafkaEventSourceConfig",
-    "DocumentDBEventSourceConfig",
-    "ProvisionedPollerConfig",
-    "Queues",
-    "ScalingConfig",
-    "SelfManagedEventSource",
-    "SelfManagedKafkaEventSourceConfig",
-    "SourceAccessConfigurations",
-    "Topics",
-];
-
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     numbers(subject, findings);
     booleans(subject, findings);
     starting_position(subject, findings);
     response_types(subject, findings);
-    names(subject, findings);
     combinations(subject, findings);
     if let Some(on_success) = subject.mapping.properties.at(&["DestinationConfig"]).and_then(|it| it.entry("OnSuccess"))
     {
@@ -111,7 +73,9 @@ fn readable<T: Read>(
     kind: &str,
     findings: &mut Findings<'_>,
 ) {
-    if let Setting::Unreadable(place) = setting {
+    if let Setting::Unreadable(place) = setting
+        && !findings.has(Rule::WrongType, *place)
+    {
         let message = format!("#/{property}: expected type: {kind}");
         let remedy = format!("{property} takes one {}", kind.to_lowercase());
         findings.about(subject, Rule::WrongType, *place, message, remedy);
@@ -156,45 +120,6 @@ fn response_types(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn names(subject: &Subject<'_>, findings: &mut Findings<'_>) {
-    for entry in subject.mapping.properties.entries() {
-        let name = &*entry.key;
-        if UNSUPPORTED.contains(&name) {
-            let message = format!("Unsupported parameter for given event source mapping type: {name}");
-            findings.about(subject, Rule::Unsupported, entry.place, message, format!("remove {name}"));
-        } else if let Some(meant) = misspelt(name) {
-            let message = format!("Encountered unsupported property {name}");
-            findings.about(subject, Rule::Misspelt, entry.place, message, format!("say {meant}"));
-        }
-    }
-}
-
-/// The setting that was meant, if a name is none and close to one. A name that is close to none may be newer than we are.
-fn misspelt(name: &str) -> Option<&'static str> {
-    if SETTINGS.contains(&name) || name.starts_with("Fn::") {
-        return None;
-    }
-    let near = |known: &&str| {
-        known.eq_ignore_ascii_case(name) || distance(known, name) <= 2 || known.strip_suffix("InSeconds") == Some(name)
-    };
-    SETTINGS.into_iter().find(near)
-}
-
-/// How many characters have to be added, removed or replaced to come from one text to the other.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, one) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, other) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(one != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
-}
-
 /// ESM-55a.
 fn combinations(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     let mapping = &subject.mapping;
@@ -214,24 +139,5 @@ fn combinations(subject: &Subject<'_>, findings: &mut Findings<'_>) {
             message,
             "filter in the function, or remove the window",
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names_are_found_and_far_ones_are_not() {
-        for (name, meant) in [
-            ("BatchSize", None),
-            ("BatchSzie", Some("BatchSize")),
-            ("batchSize", Some("BatchSize")),
-            ("MaximumRetryAttempt", Some("MaximumRetryAttempts")),
-            ("MaximumRecordAge", Some("MaximumRecordAgeInSeconds")),
-            ("SomethingNew", None),
-        ] {
-            assert_eq!(misspelt(name), meant, "{name}");
-        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
         let message = format!("Unsupported destination: {name} is no SQS queue, SNS topic, S3 bucket or Kafka topic");
         findings.about(subject, Rule::DestinationKind, node.place, message, remedy(Rule::DestinationKind));
     } else {
-        permission(subject, node.place, &kind, findings);
+        permission(subject, node.place, &kind, resource, findings);
     }
 }
 
@@ -56,7 +56,9 @@ fn of_resource(reference: &Reference, resource: &Resource) -> (Kind, Fault) {
         "AWS::SQS::Queue" => (Kind::Queue, attribute == Some("Arn"), "FifoQueue"),
         "AWS::SNS::Topic" => (Kind::Topic, matches!(attribute, None | Some("TopicArn")), "FifoTopic"),
         "AWS::S3::Bucket" => (Kind::Bucket, attribute == Some("Arn"), ""),
-        kind if is_unsupported(kind) => return (Kind::Unsupported(format!("{} ({kind})", resource.id)), None),
+        kind if !resource.has_outputs() && is_unsupported(kind) => {
+            return (Kind::Unsupported(format!("{} ({kind})", resource.id)), None);
+        }
         _ => return (Kind::Unknown, None),
     };
     if Setting::<bool>::of(resource.properties.get(fifo)).known() == Some(&true) {
@@ -109,15 +111,24 @@ fn service(arn: &str) -> Option<&str> {
     behind.split(':').next()
 }
 
-fn permission(subject: &Subject<'_>, place: Place, kind: &Kind, findings: &mut Findings<'_>) {
+fn permission(
+    subject: &Subject<'_>,
+    place: Place,
+    kind: &Kind,
+    resource: Option<&Resource>,
+    findings: &mut Findings<'_>,
+) {
     let action = match kind {
         Kind::Queue => "sqs:SendMessage",
         Kind::Topic => "sns:Publish",
         Kind::Bucket => "s3:PutObject",
         Kind::Kafka | Kind::Unsupported(_) | Kind::Unknown => return,
     };
-    let denied = |function: &Function| function.permissions.allows(action) == Some(false);
-    if subject.function.as_ref().is_some_and(denied) {
+    let allows = |Function { permissions, .. }: &Function| match resource {
+        Some(resource) => permissions.allows_on(action, resource, findings.template),
+        None => permissions.allows(action),
+    };
+    if subject.function.as_ref().and_then(allows) == Some(false) {
         let message =
             format!("{} has no permission to {action}: failure documents are dropped", subject.function_name());
         let remedy = format!("allow {action} on the destination");

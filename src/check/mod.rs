@@ -3,8 +3,10 @@
 mod admission;
 mod destination;
 mod filter;
+mod names;
 mod permission;
 mod rule;
+mod sam;
 mod stream;
 mod subject;
 mod trap;
@@ -89,6 +91,8 @@ pub fn check(template: &Template) -> Vec<Finding> {
     let subjects = Subject::all_of(template);
     findings.undefined();
     for subject in &subjects {
+        sam::check(subject, &mut findings);
+        names::check(subject, &mut findings);
         admission::check(subject, &mut findings);
         stream::check(subject, &mut findings);
         destination::check(subject, &mut findings);
@@ -123,6 +127,11 @@ impl Findings<'_> {
         if !subject.allows(rule) {
             self.add(rule, place, &subject.mapping.id, message, remedy);
         }
+    }
+
+    /// Whether a rule has found something at a place.
+    fn has(&self, rule: Rule, place: Place) -> bool {
+        self.found.iter().any(|finding| (finding.rule, finding.place) == (rule, place))
     }
 
     fn undefined(&mut self) {

@@ -20,7 +20,12 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
 }
 
 fn reads_the_stream(subject: &Subject<'_>, function: &Function, findings: &mut Findings<'_>) {
-    if function.permissions.allows("dynamodb:GetRecords") == Some(false) {
+    let table = subject.table.as_ref().and_then(|table| findings.template.resource(&table.id));
+    let allows = match table {
+        Some(table) => function.permissions.allows_on("dynamodb:GetRecords", table, findings.template),
+        None => function.permissions.allows("dynamodb:GetRecords"),
+    };
+    if allows == Some(false) {
         let message = format!(
             "Cannot access stream {}. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, \
              and ListStreams Actions on your stream in IAM.",

@@ -24,10 +24,10 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether a reference names something of the template that is no stack with outputs of its own.
+/// Whether a reference names something of the template that has no outputs of its own.
 fn is_known_otherwise(reference: &Reference, findings: &Findings<'_>) -> bool {
     let resource = findings.template.target(reference);
-    resource.is_some_and(|resource| resource.kind.starts_with("AWS::") && !resource.is_stack())
+    resource.is_some_and(|resource| !resource.has_outputs())
 }
 
 fn view(subject: &Subject<'_>, table: &Table, findings: &mut Findings<'_>) {

@@ -51,8 +51,10 @@ pub struct Mapping {
     pub filters: Setting<Vec<Filter>>,
     /// Where failed batches are reported to.
     pub on_failure: Option<Node>,
-    /// All of its properties, as they are written.
+    /// All of its properties.
     pub properties: Node,
+    /// They as SAM is given them, their functions not yet answered; nothing where it is no event.
+    pub(crate) written: Node,
 }
 
 /// A filter pattern.
@@ -113,7 +115,9 @@ impl Mapping {
         let properties = event.value.get("Properties").unwrap_or(&empty);
         let id = format!("{}{}", function.id, event.key);
         let mapping = Self::of(id.into(), event.place, properties, "Stream");
-        Some(Self { is_event: true, active: function.active, function: Some(Arc::clone(&function.id)), ..mapping })
+        let written = function.written.at(&["Events", &event.key, "Properties"]).cloned().unwrap_or(empty.clone());
+        let (active, function) = (function.active, Some(Arc::clone(&function.id)));
+        Some(Self { is_event: true, active, function, written, ..mapping })
     }
 
     fn of_resource(resource: &Resource, template: &Template) -> Option<Self> {
@@ -154,14 +158,14 @@ impl Mapping {
             filters: filters(property("FilterCriteria")),
             on_failure: properties.at(&["DestinationConfig", "OnFailure", "Destination"]).cloned(),
             properties: properties.clone(),
+            written: Node { place, value: Value::Null },
         }
     }
 }
 
 /// Whether something of a resource is a stream: of a table, or of something with outputs of its own that is named so.
 fn is_of_dynamodb(resource: &Resource, reference: &Reference) -> bool {
-    let has_outputs = resource.is_stack() || !resource.kind.starts_with("AWS::");
-    let output = reference.attribute.as_deref().filter(|_| has_outputs);
+    let output = reference.attribute.as_deref().filter(|_| resource.has_outputs());
     resource.kind.contains("DynamoDB") || output.is_some_and(speaks_of_a_table)
 }
 

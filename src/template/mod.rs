@@ -8,6 +8,7 @@ mod node;
 mod permission;
 mod read;
 mod resolve;
+mod scope;
 mod setting;
 mod table;
 
@@ -27,6 +28,8 @@ use resolve::Resolver;
 pub use resolve::Undefined;
 pub use setting::{Read, Setting};
 pub use table::{Key, Table};
+
+const LANGUAGE_EXTENSIONS: &str = "AWS::LanguageExtensions";
 
 /// A SAM or CloudFormation template, with the intrinsic functions of its resources answered as far as that can be done.
 ///
@@ -77,6 +80,10 @@ pub struct Resource {
     pub properties: Node,
     /// What others note on it.
     pub metadata: Node,
+    /// What it is made with, its functions not yet answered: what SAM looks at.
+    written: Node,
+    /// Whether SAM connects it to others, and gives permissions for that.
+    connects: bool,
     /// Which properties of `Globals` it does without.
     ignored_globals: Node,
 }
@@ -186,12 +193,22 @@ impl Template {
 
     /// Names that the template uses and does not have, unless a transform may supply them.
     pub fn undefined(&self) -> Vec<&Undefined> {
-        let knows = |name: &String| matches!(&**name, "AWS::Serverless-2016-10-31" | "AWS::LanguageExtensions");
         let looped = self.resources.iter().any(|resource| resource.id.starts_with("Fn::"));
-        if looped || !self.transforms.iter().all(knows) {
+        if looped || self.has_macros() {
             return Vec::new();
         }
         self.undefined.iter().filter(|undefined| !self.is_generated(&undefined.name)).collect()
+    }
+
+    /// Whether a macro may change anything of it.
+    pub(crate) fn has_macros(&self) -> bool {
+        let knows = |name: &String| matches!(&**name, "AWS::Serverless-2016-10-31" | LANGUAGE_EXTENSIONS);
+        !self.transforms.iter().all(knows)
+    }
+
+    /// Whether functions may be answered before SAM sees them.
+    pub(crate) fn extends_language(&self) -> bool {
+        self.transforms.iter().any(|name| name == LANGUAGE_EXTENSIONS)
     }
 
     /// SAM makes resources of its own: `FeedRole`, `FeedAliaslive`, `ServerlessRestApi`.
@@ -201,6 +218,16 @@ impl Template {
         name.starts_with("Serverless") || self.resources.iter().find(generates).is_some()
     }
 }
+
+/// Types of AWS whose attributes say what somebody else has put there.
+const OUTPUTS: [&str; 6] = [
+    "AWS::CloudFormation::CustomResource",
+    "AWS::CloudFormation::Stack",
+    "AWS::CloudFormation::WaitCondition",
+    "AWS::SSM::Parameter",
+    "AWS::Serverless::Application",
+    "AWS::ServiceCatalog::CloudFormationProvisionedProduct",
+];
 
 impl Resource {
     fn of(entry: &Entry, resolver: &Resolver<'_>) -> Option<Self> {
@@ -214,13 +241,15 @@ impl Resource {
             active: condition.map_or(Some(true), |name| resolver.holds(name)),
             properties: part(node.get("Properties"), resolver, entry.place),
             metadata: part(node.get("Metadata"), resolver, entry.place),
+            written: node.get("Properties").cloned().unwrap_or(Node { place: entry.place, value: Value::Null }),
+            connects: node.get("Connectors").is_some(),
             ignored_globals: part(node.get("IgnoreGlobals"), resolver, entry.place),
         })
     }
 
-    /// Whether it is a nested stack, with outputs of its own.
-    pub fn is_stack(&self) -> bool {
-        self.is("AWS::CloudFormation::Stack") || self.is("AWS::Serverless::Application")
+    /// Whether it has outputs of its own, which may be anything: a nested stack, a custom resource, a looked up parameter.
+    pub fn has_outputs(&self) -> bool {
+        OUTPUTS.contains(&&*self.kind) || !self.kind.starts_with("AWS::")
     }
 
     /// Whether it is of this type.

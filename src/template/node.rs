@@ -52,10 +52,37 @@ pub enum Value {
 pub struct Scalar {
     /// The text. Where a part of it is unknown, that part reads `${Name}`.
     pub text: Arc<str>,
-    /// Whether the text may mean a number, a boolean or null: it was not quoted.
+    /// Whether the text may mean a number, a boolean or null: it was not quoted, or has a tag such as `!!int`.
     pub plain: bool,
     /// Whether all of the text is known.
     pub whole: bool,
+}
+
+impl Scalar {
+    /// The integer that YAML 1.1 reads, if it does.
+    pub(crate) fn integer(&self) -> Option<i64> {
+        let text = self.text.replace('_', "");
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(&text);
+        let (digits, radix) = match digits.as_bytes() {
+            [b'0', b'x', ..] => (&digits[2..], 16),
+            [b'0', b'b', ..] => (&digits[2..], 2),
+            [b'0', _, ..] => (&digits[1..], 8),
+            _ => (digits, 10),
+        };
+        let is_number = self.plain && digits.chars().all(|digit| digit.is_digit(radix));
+        let size = i64::from_str_radix(digits, radix).ok().filter(|_| is_number)?;
+        Some(if text.starts_with('-') { -size } else { size })
+    }
+
+    /// The boolean that YAML 1.1 reads, if it does.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match &*self.text {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+            _ => None,
+        }
+        .filter(|_| self.plain)
+    }
 }
 
 /// A key and its value.

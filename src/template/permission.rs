@@ -1,6 +1,6 @@
 //! What a function may do: the statements of its role.
 
-use super::{Node, Place, Reference, Resource, Template, Value};
+use super::{Node, Place, Reference, Resource, Setting, Template, Value, scope};
 
 const STREAM: &[&str] =
     &["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"];
@@ -53,7 +53,7 @@ pub struct Statement {
 impl Statement {
     /// Whether it allows an action.
     pub fn allows(&self, action: &str) -> bool {
-        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
+        self.actions.iter().any(|pattern| matches(pattern, action))
     }
 
     /// Whether it speaks of the items of a table: by the table's ARN, not by that of its stream or of an index.
@@ -79,8 +79,17 @@ impl Permissions {
         (found || self.is_complete).then_some(found)
     }
 
+    /// Whether an action is allowed on a resource of the template; nothing where that cannot be told.
+    ///
+    /// A statement counts unless all that it names are other resources of the template, for sure.
+    pub fn allows_on(&self, action: &str, target: &Resource, template: &Template) -> Option<bool> {
+        let found = self.allowing(action).any(|statement| statement.may_name(target, template));
+        let is_told = found || (self.is_complete && !scope::may_be_allowed_by(target, action, template));
+        is_told.then_some(found)
+    }
+
     pub(super) fn of(function: &Resource, properties: &Node, template: &Template) -> Self {
-        let mut found = Self { statements: Vec::new(), is_complete: !has_connectors(function, template) };
+        let mut found = Self { statements: Vec::new(), is_complete: !has_connectors(template) };
         match (properties.get("Role"), function.is("AWS::Serverless::Function")) {
             (Some(role), _) => match role.reference().and_then(|reference| template.target(reference)) {
                 Some(role) if role.is("AWS::IAM::Role") => found.role(role, template),
@@ -97,29 +106,40 @@ impl Permissions {
         for policy in properties.get("Policies").map(Node::one_or_more).unwrap_or_default() {
             self.sam_policy(policy);
         }
+        self.invocations(properties);
         for event in properties.get("Events").map(Node::entries).unwrap_or_default() {
             if event.value.get("Type").and_then(Node::as_str) == Some("DynamoDB") {
-                let stream = event.value.at(&["Properties", "Stream"]);
-                self.allow(event.place, STREAM, stream.into_iter().cloned().collect());
-                self.destination(event.value.at(&["Properties", "DestinationConfig", "OnFailure"]));
+                self.allow(event.place, STREAM, vec![Node::text(event.place, "*")]);
+                self.destination(event.value.at(&["Properties", "DestinationConfig", "OnFailure"]), "Destination");
             }
         }
-        self.attached(&format!("{}Role", function.id), template);
+        self.attached(&format!("{}Role", function.id), None, template);
     }
 
-    /// SAM lets the function write to the destination if its type is said.
-    fn destination(&mut self, on_failure: Option<&Node>) {
-        let Some(on_failure) = on_failure else { return };
-        let kind = on_failure.get("Type");
+    /// Where SAM lets the function report asynchronous invocations to.
+    fn invocations(&mut self, properties: &Node) {
+        self.destination(properties.get("DeadLetterQueue"), "TargetArn");
+        for outcome in ["OnSuccess", "OnFailure"] {
+            let destination = properties.at(&["EventInvokeConfig", "DestinationConfig", outcome]);
+            self.destination(destination, "Destination");
+        }
+    }
+
+    /// SAM lets the function write to a destination if its type is said.
+    fn destination(&mut self, config: Option<&Node>, target: &str) {
+        let Some(config) = config else { return };
+        let kind = config.get("Type");
         self.is_complete &= !kind.is_some_and(Node::is_unknown);
         let actions: &[&str] = match kind.and_then(Node::as_str) {
             Some("SQS") => &["sqs:SendMessage"],
             Some("SNS") => &["sns:Publish"],
-            Some("S3") => &["s3:PutObject", "s3:GetObject", "s3:ListBucket"],
+            Some("S3" | "S3Bucket") => &["s3:PutObject", "s3:ListBucket"],
             _ => return,
         };
-        let destination = on_failure.get("Destination").cloned();
-        self.allow(on_failure.place, actions, destination.into_iter().collect());
+        // Without one SAM makes its own.
+        if let Some(target) = config.get(target) {
+            self.allow(config.place, actions, vec![target.clone()]);
+        }
     }
 
     fn role(&mut self, role: &Resource, template: &Template) {
@@ -129,23 +149,21 @@ impl Permissions {
         for managed in role.properties.get("ManagedPolicyArns").map(Node::one_or_more).unwrap_or_default() {
             self.managed(managed, template);
         }
-        self.attached(&role.id, template);
+        self.attached(&role.id, Some(role), template);
     }
 
-    /// Policies that name the role, rather than the other way round.
-    fn attached(&mut self, role: &str, template: &Template) {
-        // A role that SAM makes is no resource of the template.
-        let names_it = |node: &Node| match &node.value {
-            Value::Resource(reference) => &*reference.resource == role,
-            Value::Unknown(about) => about.strip_prefix("Ref ").unwrap_or(about) == role,
-            _ => false,
+    /// Policies that name the role, rather than the other way round. A role that SAM makes is no resource of the template.
+    fn attached(&mut self, id: &str, role: Option<&Resource>, template: &Template) {
+        let is_policy = |resource: &&Resource| {
+            matches!(&*resource.kind, "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy")
         };
-        for resource in template.resources() {
-            let roles = resource.properties.get("Roles").or(resource.properties.get("RoleName"));
-            let policy =
-                matches!(&*resource.kind, "AWS::IAM::Policy" | "AWS::IAM::ManagedPolicy" | "AWS::IAM::RolePolicy");
-            if policy && roles.map(Node::one_or_more).unwrap_or_default().iter().any(names_it) {
-                resource.properties.get("PolicyDocument").into_iter().for_each(|document| self.document(document));
+        for policy in template.resources().iter().filter(is_policy).filter(|policy| policy.active != Some(false)) {
+            let roles = policy.properties.get("Roles").or(policy.properties.get("RoleName"));
+            let roles = roles.map(Node::one_or_more).unwrap_or_default();
+            let named: Vec<_> = roles.iter().map(|node| names(node, id, role, template)).collect();
+            self.is_complete &= !named.contains(&None);
+            if named.contains(&Some(true)) {
+                policy.properties.get("PolicyDocument").into_iter().for_each(|document| self.document(document));
             }
         }
     }
@@ -202,16 +220,36 @@ impl Permissions {
     }
 }
 
-/// Connectors give permissions that are not written anywhere.
-fn has_connectors(function: &Resource, template: &Template) -> bool {
-    let connects = |resource: &Resource| {
-        resource.is("AWS::Serverless::Connector") || resource.properties.get("Connectors").is_some()
-    };
-    connects(function) || template.resources().iter().any(connects)
+/// Whether a policy's entry names a role; nothing where that cannot be told.
+fn names(entry: &Node, id: &str, role: Option<&Resource>, template: &Template) -> Option<bool> {
+    match &entry.value {
+        Value::Resource(reference) if &*reference.resource == id => Some(true),
+        Value::Resource(reference) => template.target(reference)?.is("AWS::IAM::Role").then_some(false),
+        Value::Unknown(about) => {
+            let other = about.strip_prefix("Ref ").unwrap_or(about);
+            let function = other.strip_suffix("Role").and_then(|function| template.resource(function));
+            let is_made = function.is_some_and(|function| function.is("AWS::Serverless::Function"));
+            is_made.then_some(other == id)
+        }
+        Value::Scalar(_) => {
+            let name = Setting::<String>::of(role?.properties.get("RoleName"));
+            Some(entry.as_str()? == name.known()?)
+        }
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+    }
 }
 
-/// `*` and `?` as in IAM.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Connectors give permissions that are not written anywhere.
+fn has_connectors(template: &Template) -> bool {
+    template.resources().iter().any(|resource| resource.is("AWS::Serverless::Connector") || resource.connects)
+}
+
+/// Whether a pattern of IAM stands for an action: `*` and `?` for any, in upper or lower case.
+pub(super) fn matches(pattern: &str, action: &str) -> bool {
+    fits(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
     match pattern.find(['*', '?']) {
         None => pattern == text,
         Some(at) => {
@@ -219,9 +257,9 @@ fn matches(pattern: &str, text: &str) -> bool {
             let Some(text) = text.strip_prefix(start) else { return false };
             let behind = &rest[1..];
             if rest.starts_with('?') {
-                return text.chars().next().is_some_and(|one| matches(behind, &text[one.len_utf8()..]));
+                return text.chars().next().is_some_and(|one| fits(behind, &text[one.len_utf8()..]));
             }
-            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches(behind, &text[at..]))
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| fits(behind, &text[at..]))
         }
     }
 }

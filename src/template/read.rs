@@ -99,7 +99,7 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, place: Place) -> Result<(), TemplateError> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
+                let plain = is_plain(style, tag.as_deref());
                 let before = self.values;
                 let scalar = Scalar { text: text.into(), plain, whole: true };
                 let null = plain && matches!(&*scalar.text, "" | "~" | "null" | "Null" | "NULL");
@@ -165,6 +165,14 @@ impl Builder<'_> {
             },
         }
         Ok(())
+    }
+}
+
+/// Whether a scalar may mean more than its text: it is not quoted, or a tag says so.
+fn is_plain(style: ScalarStyle, tag: Option<&Tag>) -> bool {
+    match tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| &*tag.suffix) {
+        Some(kind) => kind != "str",
+        None => style == ScalarStyle::Plain,
     }
 }
 

@@ -77,27 +77,74 @@ pub trait Read: Sized {
 /// `true` and `"true"`; and what YAML 1.1 takes for a boolean, where it is not quoted.
 impl Read for bool {
     fn read(node: &Node) -> Option<Self> {
-        let plain = node.scalar().is_some_and(|scalar| scalar.plain);
-        match &*node.as_str()?.to_ascii_lowercase() {
-            "true" => Some(true),
-            "false" => Some(false),
-            "yes" | "on" if plain => Some(true),
-            "no" | "off" if plain => Some(false),
-            _ => None,
-        }
+        let scalar = node.scalar().filter(|scalar| scalar.whole)?;
+        scalar.boolean().or_else(|| scalar.text.to_ascii_lowercase().parse().ok())
     }
 }
 
-/// `10`, `"10"` and `10.0`.
+/// `10`, `"10"` and `10.0`; and what YAML 1.1 takes for an integer, where it is not quoted.
 impl Read for i64 {
     fn read(node: &Node) -> Option<Self> {
-        let text = node.as_str()?.trim();
-        text.strip_suffix(".0").unwrap_or(text).parse().ok()
+        let scalar = node.scalar().filter(|scalar| scalar.whole)?;
+        let text = scalar.text.trim();
+        scalar.integer().or_else(|| text.strip_suffix(".0").unwrap_or(text).parse().ok())
     }
 }
 
 impl Read for String {
     fn read(node: &Node) -> Option<Self> {
         node.as_str().map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::read::read;
+
+    /// As PyYAML reads what is not quoted, and CloudFormation what is.
+    #[test]
+    fn numbers_are_read_as_yaml_writes_them() {
+        for (text, expected) in [
+            ("100", Some(100)),
+            ("'100'", Some(100)),
+            ("100.0", Some(100)),
+            ("-1", Some(-1)),
+            ("+5", Some(5)),
+            ("0", Some(0)),
+            ("0x10", Some(16)),
+            ("-0x10", Some(-16)),
+            ("010", Some(8)),
+            ("0b11", Some(3)),
+            ("1_000", Some(1_000)),
+            ("!!int '7'", Some(7)),
+            ("'0x10'", None),
+            ("!!str 0x10", None),
+            ("0x-1", None),
+            ("many", None),
+            ("''", None),
+            ("true", None),
+        ] {
+            let node = read(&"t".into(), text).expect("readable");
+            assert_eq!(i64::read(&node), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn booleans_are_read_as_yaml_writes_them() {
+        for (text, expected) in [
+            ("true", Some(true)),
+            ("'true'", Some(true)),
+            ("'False'", Some(false)),
+            ("Yes", Some(true)),
+            ("off", Some(false)),
+            ("'yes'", None),
+            ("!!str on", None),
+            ("1", None),
+            ("y", None),
+        ] {
+            let node = read(&"t".into(), text).expect("readable");
+            assert_eq!(bool::read(&node), expected, "{text}");
+        }
     }
 }

@@ -68,7 +68,7 @@ impl Resolver<'_> {
     fn call(&self, place: Place, entry: &Entry) -> Option<Node> {
         let argument = &entry.value;
         let known = match &*entry.key {
-            "Ref" => return self.refer(place, argument.as_str()?),
+            "Ref" => return self.refer_to(place, entry),
             "Fn::If" => return self.choose(place, argument),
             "Fn::GetAtt" => self.attribute(place, argument),
             "Fn::Sub" => self.substitute(place, argument),
@@ -83,6 +83,15 @@ impl Resolver<'_> {
             _ => return Some(Node::unknown(place, about(entry, self.resolve(argument).as_ref()))),
         };
         Some(known.unwrap_or_else(|| Node::unknown(place, about(entry, None))))
+    }
+
+    /// The name may be a function's answer, where `AWS::LanguageExtensions` allows it.
+    fn refer_to(&self, place: Place, entry: &Entry) -> Option<Node> {
+        let name = self.resolve(&entry.value);
+        match name.as_ref().and_then(Node::as_str) {
+            Some(name) => self.refer(place, name),
+            None => Some(Node::unknown(place, about(entry, name.as_ref()))),
+        }
     }
 
     fn refer(&self, place: Place, name: &str) -> Option<Node> {
@@ -127,8 +136,8 @@ impl Resolver<'_> {
             return self.attribute_of(place, resource, attribute);
         }
         let [resource, attribute] = argument.elements() else { return None };
-        let (resource, attribute) = (resource.as_str()?, self.resolve(attribute)?);
-        self.attribute_of(place, resource, attribute.as_str()?)
+        let (resource, attribute) = (self.resolve(resource)?, self.resolve(attribute)?);
+        self.attribute_of(place, resource.as_str()?, attribute.as_str()?)
     }
 
     fn attribute_of(&self, place: Place, resource: &str, attribute: &str) -> Option<Node> {
@@ -305,6 +314,10 @@ Resources:
                 "{A: 1, 'Fn::ForEach::X': [Name, [a], {'${Name}': !Ref Name}]}",
                 "{A: 1; Fn::ForEach::X: ? Fn::ForEach::X}",
             ),
+            ("!Ref {'Fn::Sub': ['${A}ize', {A: S}]}", "100"),
+            ("!Ref {'Fn::Sub': '${Open}Size'}", "? Ref ${Open}Size"),
+            ("!Ref {'Fn::Join': ['::', [AWS, NoValue]]}", "nothing"),
+            ("!GetAtt [!Join ['', [Ta, ble]], StreamArn]", "-> ${Table.StreamArn}"),
             ("{A: !Ref 'AWS::NoValue', B: 1}", "{B: 1}"),
             ("[!Ref 'AWS::NoValue', 1]", "[1]"),
             ("!ToJsonString {a: [1, '2', true, null], b: !Ref Stage}", r#"{"a":[1,"2",true,null],"b":"dev"}"#),
