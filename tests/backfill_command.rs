@@ -18,7 +18,14 @@ use support::Made;
 #[allow(dead_code, reason = "each test binary uses its own part of the support code")]
 mod support;
 
+#[path = "support/retold.rs"]
+mod retold;
+
 const ROWS: usize = 600;
+
+/// What makes another replica of one, and what is said of it.
+const ELSEWHERE: [(&str, &str, &str); 2] =
+    [("--to-region", "eu-west-1", "in eu-west-1, generation 0"), ("--generation", "1", "in local, generation 1")];
 
 async fn filled() -> Embedded {
     let embedded = Embedded::start().await.expect("an embedded DynamoDB");
@@ -115,12 +122,22 @@ async fn it_is_killed_and_resumed_and_misses_nothing() {
     let errors = String::from_utf8_lossy(&again.stderr).into_owned();
     assert!(errors.contains("--resume"), "{errors}");
 
-    let elsewhere = output(command(&embedded, &checkpoint, &["--resume", "--to-region", "eu-west-1"])).await;
-    let errors = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
-    assert!(
-        !elsewhere.status.success() && errors.contains("in eu-west-1"),
-        "another replica is not gone on with: {errors}"
-    );
+    let kept = || -> Value { serde_json::from_slice(&std::fs::read(&checkpoint).expect("a file")).expect("JSON") };
+    for says_so in [true, false] {
+        let mut job = kept();
+        if !says_so {
+            // As an earlier version has kept it: only the open segments tell.
+            job.as_object_mut().expect("an object").retain(|name, _| !["handler", "generation"].contains(&&**name));
+            std::fs::write(&checkpoint, job.to_string()).expect("a file");
+        }
+        for (option, other, said) in ELSEWHERE {
+            let elsewhere = output(command(&embedded, &checkpoint, &["--resume", option, other])).await;
+            let errors = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+            let named = errors.contains("in local, generation 0") && errors.contains(said);
+            assert!(!elsewhere.status.success() && named, "another replica is not gone on with: {errors}");
+            assert_eq!(kept(), job, "nothing was done");
+        }
+    }
     let divided = output(command(&embedded, &checkpoint, &["--resume", "--segments", "7"])).await;
     let errors = String::from_utf8_lossy(&divided.stderr).into_owned();
     assert!(!divided.status.success() && errors.contains("number of segments"), "{errors}");
@@ -151,6 +168,17 @@ async fn what_an_abandoned_run_has_left_is_swept_up_by_the_next() {
     embedded.stop().await.expect("it stops");
 }
 
+/// Without `--json`, and to the replica unless another table is named.
+fn resumed(embedded: &Embedded, checkpoint: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    command.args(["backfill", "--table", PET_TRACKER, "--resume", "--checkpoint"]).arg(checkpoint).args(more);
+    if !more.contains(&"--to") {
+        command.args(["--to", PET_TRACKER_REPLICA]);
+    }
+    connected(&mut command, embedded);
+    command
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_ends_when_it_is_told_to_and_is_gone_on_with() {
@@ -161,10 +189,7 @@ async fn a_sweep_ends_when_it_is_told_to_and_is_gone_on_with() {
     let done = json!({"portions": 0, "scanned": 0, "records": 0, "expired": 0, "applied": 0, "skipped": {}, "dead": 0, "units": 0.0});
     let job = json!({"name": "all is brought", "open": {}, "done": done, "segments": 4});
     std::fs::write(&checkpoint, job.to_string()).expect("a file");
-    let mut sweeping = Command::new(env!("CARGO_BIN_EXE_anabranch"));
-    sweeping.args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER_REPLICA, "--resume", "--checkpoint"]);
-    sweeping.arg(&checkpoint).args(["--rows-per-second", "1", "--page-limit", "5"]);
-    connected(&mut sweeping, &embedded);
+    let mut sweeping = resumed(&embedded, &checkpoint, &["--rows-per-second", "1", "--page-limit", "5"]);
     let mut sweeping = sweeping.spawn().expect("it starts");
     let mut said = BufReader::new(sweeping.stderr.take().expect("a pipe"));
     let mut line = String::new();
@@ -177,7 +202,16 @@ async fn a_sweep_ends_when_it_is_told_to_and_is_gone_on_with() {
     let ended = sweeping.wait().expect("it ends");
     let rest = std::io::read_to_string(said).expect("text");
     assert!(!ended.success() && rest.contains("--resume"), "{ended:?} {rest}");
-    assert!(checkpoint.exists());
+    // What is left to do is of this replica, though no segment is left to say so.
+    embedded.create_table("Another", None).await.expect("a table");
+    for (option, other, said) in [("--to", "Another", "table/Another in local")].iter().chain(&ELSEWHERE) {
+        let elsewhere = output(resumed(&embedded, &checkpoint, &[option, other])).await;
+        let errors = String::from_utf8_lossy(&elsewhere.stderr).into_owned();
+        let named = errors.contains("table/PetTrackerReplica in local, generation 0") && errors.contains(said);
+        assert!(!elsewhere.status.success() && named && checkpoint.exists(), "{errors}");
+    }
+    let swept = output(resumed(&embedded, &checkpoint, &[])).await;
+    assert!(swept.status.success() && !checkpoint.exists(), "{swept:?}");
     embedded.stop().await.expect("it stops");
 }
 
@@ -396,16 +430,108 @@ async fn a_table_is_not_its_own_replica() {
     let folder = tempfile::tempdir().expect("a folder");
     exports(folder.path(), 590).await;
     let backup = folder.path().join("backup").display().to_string();
+    // The embedded DynamoDB has the same tables in every region.
+    let elsewhere = ["--to-region", "eu-west-1"];
     for (more, said) in
         [(&[][..], "would be its own replica"), (&["--export", &backup], "would be looked up in itself")]
     {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
-        command.args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER, "--checkpoint"]);
-        command.arg(folder.path().join("job.json")).args(more);
-        connected(&mut command, &embedded);
-        let refused = output(command).await;
-        let errors = String::from_utf8_lossy(&refused.stderr);
-        assert!(!refused.status.success() && errors.contains(said), "{errors}");
+        for more in [more, &[more, &elsewhere].concat()] {
+            let refused = output(onto_itself(&embedded, &folder.path().join("job.json"), more)).await;
+            let errors = String::from_utf8_lossy(&refused.stderr);
+            assert!(!refused.status.success() && errors.contains(said), "{errors}");
+        }
     }
+    embedded.stop().await.expect("it stops");
+}
+
+/// Into a table of the same name.
+fn onto_itself(embedded: &Embedded, checkpoint: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anabranch"));
+    command.args(["backfill", "--table", PET_TRACKER, "--to", PET_TRACKER, "--checkpoint"]).arg(checkpoint).args(more);
+    connected(&mut command, embedded);
+    command
+}
+
+/// DynamoDB Local has tables of its own in every region, and gives them all the same ARN.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_dynamodb_local_has_its_replica_in_another_region() {
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 590).await;
+    let backup = folder.path().join("backup").display().to_string();
+    for (more, count) in [(&[][..], ROWS), (&["--export", &backup], 590)] {
+        let (here, there) = (filled().await, Embedded::start().await.expect("an embedded DynamoDB"));
+        there.create_table(PET_TRACKER, None).await.expect("a table");
+        let endpoints = [here.endpoint().to_owned(), there.endpoint().to_owned()];
+        let local = retold::start("arn:aws:dynamodb:ddblocal:000000000000:", move |asked| {
+            Ok(endpoints[usize::from(asked.region == "us-east-1")].clone())
+        });
+        let local = local.await;
+        let run = async |more: &[&str]| {
+            let mut command = onto_itself(&here, &folder.path().join("job.json"), more);
+            command.env("AWS_ENDPOINT_URL", &local);
+            output(command).await
+        };
+        assert!(!run(more).await.status.success(), "its own replica");
+        let copied = run(&[more, &["--to-region", "us-east-1"]].concat()).await;
+        assert!(copied.status.success(), "{copied:?}");
+        assert_eq!(rows(&there.dynamodb(), PET_TRACKER).await.len(), count);
+        here.stop().await.expect("it stops");
+        there.stop().await.expect("it stops");
+    }
+}
+
+/// As of a real account; the exports are of the first one.
+const PROD: &str = "arn:aws:dynamodb:eu-west-1:123456789012:";
+const DEV: &str = "arn:aws:dynamodb:eu-west-1:210987654321:";
+
+/// Whatever asks the table that was exported for this is denied.
+async fn denying(embedded: &Embedded, arn: &'static str, operation: &'static str) -> String {
+    let endpoint = embedded.endpoint().to_owned();
+    let denied = move |asked: retold::Asked<'_>| asked.operation == operation && asked.body["TableName"] == PET_TRACKER;
+    retold::start(arn, move |asked| if denied(asked) { Err("AccessDeniedException") } else { Ok(endpoint.clone()) })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_looked_up_in_the_table_that_was_exported_or_not_at_all() {
+    let embedded = filled().await;
+    let client = embedded.dynamodb();
+    let folder = tempfile::tempdir().expect("a folder");
+    exports(folder.path(), 590).await;
+    let run = async |endpoint: String, more: &[&str]| {
+        let mut command = of_exports(&embedded, folder.path(), &[&["--table", PET_TRACKER][..], more].concat());
+        command.env("AWS_ENDPOINT_URL", endpoint);
+        output(command).await
+    };
+    // Whose table it is takes nothing but its description.
+    let brought = run(denying(&embedded, PROD, "DescribeTimeToLive").await, &[]).await;
+    assert!(brought.status.success(), "{brought:?}");
+    let replica = rows(&client, PET_TRACKER_REPLICA).await;
+    assert_eq!(replica.len(), 590);
+
+    // The table of another account has nothing of it.
+    client.delete_table().table_name(PET_TRACKER).send().await.expect("it is deleted");
+    embedded.create_table(PET_TRACKER, None).await.expect("a table");
+    let refusals = [
+        (denying(&embedded, DEV, "DescribeTimeToLive").await, [DEV, "in the wrong one"]),
+        (denying(&embedded, DEV, "DescribeTable").await, ["dynamodb:DescribeTable", "--tombstones"]),
+        (denying(&embedded, PROD, "DescribeTable").await, [PROD, "AccessDeniedException"]),
+    ];
+    let refused = async |endpoint: String, said: [&str; 2]| {
+        let refused = run(endpoint, &[]).await;
+        let errors = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.iter().all(|said| errors.contains(said)), "{said:?}: {errors}");
+        assert_eq!(rows(&client, PET_TRACKER_REPLICA).await, replica);
+        assert!(!folder.path().join("job.json").exists(), "nothing was begun");
+    };
+    for (endpoint, said) in refusals {
+        refused(endpoint, said).await;
+    }
+    client.delete_table().table_name(PET_TRACKER).send().await.expect("it is deleted");
+    refused(embedded.endpoint().to_owned(), ["no table of that name", "--tombstones"]).await;
+    // With tombstones nobody has to be asked.
+    let tombstones = ["--tombstones", "7days", "--generation", "1"];
+    let brought = run(denying(&embedded, DEV, "DescribeTable").await, &tombstones).await;
+    assert!(brought.status.success(), "{brought:?}");
     embedded.stop().await.expect("it stops");
 }

@@ -387,6 +387,29 @@ fn esm_57_latest_is_when_the_mapping_began_though_its_first_save_was_cut_off() {
     }
 }
 
+#[test]
+fn esm_57_latest_holds_for_a_shard_that_waits_while_the_rest_of_a_first_save_is_kept() {
+    let mut play = many_shards(|it| it.starting_position = StartingPosition::Latest);
+    // Each has a parent that has ended and is listed, and records of which nothing is wanted.
+    play.stream().open_shards().iter().for_each(|shard| drop(play.stream().roll(shard)));
+    put(&play, 300);
+    play.stream().advance(seconds(2));
+    let before = written(&play);
+    play.crash_in_save(50);
+    put(&play, 150);
+    // The parents are begun in its place, and the first of them are finished, which is kept; their children are not yet.
+    while !play.checkpoints().values().any(|it| it.finished) {
+        if !play.step() {
+            play.stream().advance(Duration::from_millis(1));
+        }
+    }
+    play.crash_in_save(0);
+    play.run_for(seconds(60));
+    assert!(no_gap(&play), "{:?}", play.machine().failure());
+    assert!(delivered(&play).into_iter().eq(before + 1..=before + 150), "{:?}", delivered(&play));
+    assert!(play.checkpoints().values().any(|it| it.beginning.is_none()), "it is whole by now");
+}
+
 /// The number of the last record that was written.
 fn written(play: &Rehearsal) -> u64 {
     play.stream().placed().into_iter().map(|(number, _)| number).max().unwrap_or(0)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anabranch::{
-    source::mapping::{Answer, FaultKind, Settings, TrimPolicy},
+    source::mapping::{Answer, FaultKind, Settings, StartingPosition, TrimPolicy},
     testing::streams::{Call, ChildShards, Fault, Invocation, Quirks, Rehearsal, StreamSimulator},
 };
 
@@ -52,6 +52,8 @@ struct World {
     effects: Arc<Mutex<Effects>>,
     /// Of each item, its records in the order in which they were written.
     written: HashMap<String, Vec<u64>>,
+    /// Nothing up to this record is wanted.
+    since: u64,
     dice: Dice,
 }
 
@@ -77,7 +79,23 @@ impl World {
                 }
             }
         });
-        Self { play, effects, written: HashMap::new(), dice: Dice(seed) }
+        Self { play, effects, written: HashMap::new(), since: 0, dice: Dice(seed) }
+    }
+
+    /// At `LATEST`, dead in the middle of its first save: of shards whose parents have ended and are listed, and in whose records nothing is
+    /// wanted.
+    fn latest(seed: u64) -> Self {
+        let mut settings = mix(seed);
+        settings.starting_position = StartingPosition::Latest;
+        let mut world = Self::new(seed, settings);
+        for _ in 0..2 {
+            world.play.stream().open_shards().iter().for_each(|shard| drop(world.play.stream().split(shard)));
+            world.since = (0..20).map(|n| world.play.stream().put(&format!("PET#{n}"))).max().expect("some records");
+        }
+        world.play.stream().advance(seconds(2));
+        let kept = 1 + world.dice.roll(3);
+        world.play.crash_in_save(usize::try_from(kept).expect("a small number"));
+        world
     }
 
     fn write(&mut self, count: u64) {
@@ -101,6 +119,8 @@ impl World {
     /// Records of an item are handled in order; what is handled again is handled on from there.
     fn check_order(&self) {
         let effects = self.effects.lock().expect("no panic under the lock");
+        let unwanted = effects.done.range(..=self.since).next();
+        assert_eq!(unwanted, None, "nothing up to {} is wanted", self.since);
         for (item, handled) in &effects.handled {
             let place: HashMap<_, _> = self.written[item].iter().enumerate().map(|(at, number)| (number, at)).collect();
             let places: Vec<_> = handled.iter().map(|number| place[number]).collect();
@@ -167,7 +187,7 @@ impl World {
     }
 
     fn note(&self, shards: &mut BTreeMap<u64, String>) {
-        for (number, shard) in self.play.stream().placed() {
+        for (number, shard) in self.play.stream().placed().into_iter().filter(|(number, _)| *number > self.since) {
             shards.entry(number).or_insert_with(|| shard.to_string());
         }
     }
@@ -220,25 +240,42 @@ fn every_record_is_handled_in_order_whatever_happens() {
     }
 }
 
+/// Writes, dies at this step, and comes to rest.
+fn crash_at(step: u64, mut world: World) {
+    world.write(20);
+    world.reshard();
+    world.write(20);
+    let mut shards = BTreeMap::new();
+    world.note(&mut shards);
+    while world.play.steps() < step {
+        if !world.play.step() {
+            world.play.run_for(seconds(1));
+        }
+    }
+    world.play.crash();
+    world.play.run_for(seconds(600));
+    world.check_positions(&shards);
+    world.check_order();
+    world.check_end();
+}
+
 #[test]
 fn a_crash_at_every_step_loses_nothing() {
     for step in 0..160 {
-        let mut world = World::new(step, mix(step));
-        world.write(20);
-        world.reshard();
-        world.write(20);
-        let mut shards = BTreeMap::new();
-        world.note(&mut shards);
-        while world.play.steps() < step {
-            if !world.play.step() {
-                world.play.run_for(seconds(1));
-            }
-        }
-        world.play.crash();
-        world.play.run_for(seconds(600));
-        world.check_positions(&shards);
-        world.check_order();
-        world.check_end();
+        crash_at(step, World::new(step, mix(step)));
+    }
+}
+
+#[test]
+fn esm_57_latest_holds_whatever_happens_behind_a_first_save_that_was_cut_off() {
+    for step in 0..200 {
+        crash_at(step, World::latest(step));
+    }
+    for seed in 0..40 {
+        let mut world = World::latest(seed);
+        world.play.stream().set_quirks(quirks(seed));
+        faults(&world.play, seed);
+        world.live(6, true);
     }
 }
 

@@ -262,8 +262,8 @@ pub struct Checkpoint {
     /// The tumbling window that is open at this position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowState>,
-    /// When the mapping began, in the checkpoints of its first save, which may have been cut off: as long as all that are kept say so,
-    /// a shard without one begins as it would have begun then. Nanoseconds since 1970.
+    /// When the mapping began, in the checkpoints of its first save, which may have been cut off, and then in all until the rest of it is
+    /// made up for: as long as all that are kept say so, a shard without one begins as it would have begun then. Nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning: Option<i64>,
     /// When it was taken. Nanoseconds since 1970.

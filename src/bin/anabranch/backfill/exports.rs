@@ -7,18 +7,24 @@ use std::{
 };
 
 use anabranch::{
+    aws::AwsFailure,
     record::Timestamp,
-    source::export::{Bridge, Export, ExportHistory, Kind},
+    source::{
+        backfill::TableFacts,
+        export::{Bridge, Export, ExportHistory, Kind},
+    },
 };
+use aws_sdk_dynamodb::{Client, types::TableDescription};
 use serde::Serialize;
 
-use super::Args;
+use super::{Args, located::Located};
 use crate::{BoxError, location::Location};
 
 /// A stream keeps a record for so long.
 const RETENTION: Duration = Duration::from_secs(24 * 3600);
 const WORKERS: u32 = 4;
-const LOCAL_ACCOUNT: &str = ":000000000000:";
+/// What is asked for where there is no such table.
+const MISSING: &str = "ResourceNotFoundException";
 
 /// Which exports are read, in which order, and what should be thought about before.
 #[derive(Debug, Serialize)]
@@ -150,25 +156,58 @@ pub(super) fn begun_with(found: Vec<Export>, begun: &[String]) -> Result<(Vec<Ex
     Ok(found.into_iter().partition(|export| begun.is_empty() || begun.iter().any(|arn| arn == export.arn())))
 }
 
-/// Whether what is told apart are tables of AWS: an emulator gives all of them the same account.
-fn is_another(own: &str, exported: &str) -> bool {
-    own != exported && !own.contains(LOCAL_ACCOUNT)
+/// Why rows are not looked up in the table whose name the exports carry.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SourceError {
+    #[error(
+        "the exports are of {exported}, and there is no table of that name here to look rows up in: use the credentials and the \
+         region of the exported table; if it is gone, the replica has to keep tombstones: say --tombstones"
+    )]
+    Missing { exported: String },
+    #[error(
+        "the exports are of {exported}, and nobody can tell whether the table of that name here is the same: if it is another, rows \
+         would be looked up in the wrong one, and taken back; allow dynamodb:DescribeTable on it, or keep --tombstones"
+    )]
+    Unknown { exported: String, source: AwsFailure },
+    #[error(
+        "the exports are of {exported}, and the table of that name here is {own}: rows would be looked up in the wrong one, and \
+         taken back; use the credentials and the region of the exported table, or keep --tombstones"
+    )]
+    Another { exported: String, own: String },
+    #[error(
+        "the rows of {own} would be looked up in itself: for a copy elsewhere say --to-region, or keep --tombstones"
+    )]
+    Itself { own: String },
 }
 
-/// Rows that are written are looked up in the table whose name the exports carry: it has to be that table.
-pub(super) fn must_be_the_source(exported: &str, own: &str, target: Option<&str>) -> Result<(), BoxError> {
-    if target == Some(own) {
-        return Err(format!(
-            "the rows of {own} would be looked up in itself: for a copy elsewhere say --to-region, or keep --tombstones"
-        )
-        .into());
+/// The table in which rows that are written are looked up: it goes by the name that the exports carry, and has to be the one that was
+/// exported.
+pub(super) async fn source(client: &Client, bridge: &Bridge, replica: &Located) -> Result<TableFacts, SourceError> {
+    let export = &bridge.exports()[0];
+    let (exported, name) = (export.table_arn(), export.table_name());
+    let described = client.describe_table().table_name(name).send().await;
+    let described = described.map_err(|error| not_described(exported, AwsFailure::of(&error)))?.table;
+    let facts = TableFacts::described(name, &described.unwrap_or_else(|| TableDescription::builder().build()));
+    let own = Located::by(client, facts);
+    must_be_the_source(exported, &own, replica)?;
+    Ok(own.facts)
+}
+
+fn not_described(exported: &str, source: AwsFailure) -> SourceError {
+    let exported = exported.to_owned();
+    match source.code.as_deref() {
+        Some(MISSING) => SourceError::Missing { exported },
+        _ => SourceError::Unknown { exported, source },
     }
-    if is_another(own, exported) {
-        return Err(format!(
-            "the exports are of {exported}, and the table of that name here is {own}: rows would be looked up in the wrong one, and \
-             taken back; use the credentials and the region of the exported table, or keep --tombstones"
-        )
-        .into());
+}
+
+fn must_be_the_source(exported: &str, own: &Located, replica: &Located) -> Result<(), SourceError> {
+    let name = || own.name().to_owned();
+    if own.is(replica) {
+        return Err(SourceError::Itself { own: name() });
+    }
+    if own.is_not(exported) {
+        return Err(SourceError::Another { exported: exported.to_owned(), own: name() });
     }
     Ok(())
 }
@@ -207,7 +246,7 @@ impl fmt::Display for ExportPlan {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::located::tests::located, *};
 
     const PROD: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/PetTracker";
     const DEV: &str = "arn:aws:dynamodb:eu-west-1:210987654321:table/PetTracker";
@@ -215,14 +254,22 @@ mod tests {
 
     #[test]
     fn rows_are_looked_up_in_the_table_that_was_exported_and_in_no_other() {
-        let copy = Some("arn:aws:dynamodb:eu-west-1:123456789012:table/Copy");
-        assert!(must_be_the_source(PROD, PROD, copy).is_ok());
-        assert!(must_be_the_source(PROD, LOCAL, copy).is_ok(), "whose it is nobody can tell");
-        let refused = must_be_the_source(PROD, DEV, copy).unwrap_err().to_string();
+        let here = |arn| located(arn, "eu-west-1");
+        let copy = here("arn:aws:dynamodb:eu-west-1:123456789012:table/Copy");
+        assert!(must_be_the_source(PROD, &here(PROD), &copy).is_ok());
+        assert!(must_be_the_source(PROD, &here(LOCAL), &copy).is_ok(), "whose it is nobody can tell");
+        let refused = must_be_the_source(PROD, &here(DEV), &copy).unwrap_err().to_string();
         assert!(refused.contains(PROD) && refused.contains(DEV), "{refused}");
         for own in [PROD, DEV, LOCAL] {
-            let refused = must_be_the_source(PROD, own, Some(own)).unwrap_err().to_string();
+            let refused = must_be_the_source(PROD, &here(own), &here(own)).unwrap_err().to_string();
             assert!(refused.contains("in itself"), "{refused}");
         }
+        let nameless =
+            Located::by(&client(), TableFacts::described("PetTracker", &TableDescription::builder().build()));
+        assert!(must_be_the_source(PROD, &nameless, &copy).is_err(), "what says nothing of itself is another");
+    }
+
+    fn client() -> Client {
+        Client::from_conf(aws_sdk_dynamodb::Config::builder().behavior_version_latest().build())
     }
 }

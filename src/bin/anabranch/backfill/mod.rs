@@ -2,6 +2,7 @@
 
 mod besides;
 mod exports;
+mod located;
 mod store;
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, sync::Arc};
@@ -20,8 +21,9 @@ use anabranch::{
 use aws_sdk_dynamodb::Client;
 use besides::Besides;
 use exports::ExportPlan;
+use located::Located;
 use serde::{Serialize, de::DeserializeOwned};
-use store::Store;
+use store::{Begun, Store};
 
 use crate::{BoxError, connection::Connection, interrupt::Interrupt, meter::Meter};
 
@@ -77,7 +79,8 @@ pub(crate) struct Args {
     /// Bring rows that are expired as well
     #[arg(long)]
     keep_expired: bool,
-    /// The replica keeps tombstones, for so long, such as 7days; without, each row is looked up in the table again when it is written
+    /// The replica keeps tombstones, for so long, such as 7days; without, each row is looked up in the table again when it is written.
+    /// Of exports, that has to be the table that was exported, which takes dynamodb:DescribeTable: if it is gone, keep tombstones
     #[arg(long, value_name = "TIME")]
     tombstones: Option<humantime::Duration>,
     /// Write as a later generation of the replica, above all that earlier ones have written; the function that replicates
@@ -90,7 +93,7 @@ pub(crate) struct Args {
     /// Where every segment stands is kept in this file [default: .anabranch/backfill-TABLE.json]
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// Go on where the file says
+    /// Go on where the file says, with the same table or exports, the same replica and the same generation
     #[arg(long)]
     resume: bool,
     /// Do not look through the replica at the end for rows of items that were deleted meanwhile. They are left there if a
@@ -120,51 +123,52 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
 async fn of_table(args: &Args, table: &str) -> Result<bool, BoxError> {
     let store = args.store(table);
     let kept = args.kept(&store)?;
-    let (facts, history) = TableFacts::of(&args.client(None).await, table).await?;
+    let client = args.client(None).await;
+    let (facts, history) = TableFacts::of(&client, table).await?;
     let plan = Plan::of(&facts, args.wish_like(kept.as_ref()))?;
-    let (replica, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
-    if facts.arn.is_some() && facts.arn == replica.arn {
+    let (source, replica) = (Located::by(&client, facts), args.located().await?);
+    if source.is(&replica) {
         return Err(format!(
             "table {table} would be its own replica; say --to another one, or --to-region another region"
         )
         .into());
     }
-    args.print(&plan, &Besides::of(args, &replica, (facts.items, facts.bytes))?)?;
+    let begun = args.begun(source.name(), &replica);
+    let store = store.begun_as(begun.clone(), kept.as_ref())?;
+    let TableFacts { items, bytes, .. } = source.facts;
+    args.print(&plan, &Besides::of(args, &replica.facts, (items, bytes))?)?;
     if args.dry_run {
         return Ok(true);
     }
     let (history, workers) = (plan.apply(history), plan.workers as usize);
-    let places = history.places()?;
-    let meter = Meter::new(Some(facts.items), args.json);
-    let source = facts.arn.unwrap_or(facts.name);
-    carry_out(args, Work { table, source, history, places, kept, store, workers }, meter).await
+    let (places, meter) = (history.places()?, Meter::new(Some(items), args.json));
+    carry_out(args, Work { table, begun, history, places, kept, store, workers }, meter).await
 }
 
 async fn of_exports(args: &Args) -> Result<bool, BoxError> {
-    let (facts, _) = TableFacts::of(&args.client(args.to_region.clone()).await, &args.to).await?;
+    let replica = args.located().await?;
     let found = exports::found(args).await?;
     let store = args.store(found.first().map_or("exports", Export::table_name));
     let kept = args.kept(&store)?;
-    let begun = if kept.is_some() { store.exports()? } else { Vec::new() };
-    let (found, others) = exports::begun_with(found, &begun)?;
+    let with = if kept.is_some() { store.exports()? } else { Vec::new() };
+    let (found, others) = exports::begun_with(found, &with)?;
     let (mut plan, bridge) = ExportPlan::of(args, found)?;
     plan.leave_out(&others, bridge.until());
-    // Only the size is missed where the table may not be described, or is no longer there.
-    let source = TableFacts::of(&args.client(None).await, &plan.table).await;
-    if let Ok((TableFacts { arn: Some(own), .. }, _)) = &source
-        && args.tombstones.is_none()
-    {
-        exports::must_be_the_source(bridge.exports()[0].table_arn(), own, facts.arn.as_deref())?;
-    }
-    let bytes = source.map_or(0, |(source, _)| source.bytes);
-    args.print(&plan, &Besides::of(args, &facts, (plan.items, bytes))?)?;
+    let begun = args.begun(&plan.table, &replica);
+    let store = store.begun_as(begun.clone(), kept.as_ref())?;
+    let bytes = match args.tombstones {
+        None => exports::source(&args.client(None).await, &bridge, &replica).await?.bytes,
+        // Nothing of the table is read.
+        Some(_) => 0,
+    };
+    args.print(&plan, &Besides::of(args, &replica.facts, (plan.items, bytes))?)?;
     if args.dry_run {
         return Ok(true);
     }
-    let (store, source) = (store.of_exports(bridge.exports().iter().map(Export::arn)), plan.table.clone());
-    let (history, workers) = (plan.apply(bridge.history(facts.keys)), plan.workers as usize);
+    let store = store.of_exports(bridge.exports().iter().map(Export::arn));
+    let (history, workers) = (plan.apply(bridge.history(replica.facts.keys)), plan.workers as usize);
     let (places, meter) = (history.places(), Meter::new(Some(history.items()), args.json));
-    carry_out(args, Work { table: &plan.table, source, history, places, kept, store, workers }, meter).await
+    carry_out(args, Work { table: &plan.table, begun, history, places, kept, store, workers }, meter).await
 }
 
 /// A plan with all that belongs to it.
@@ -179,8 +183,7 @@ struct Whole<'a, P> {
 /// What is brought, and where it stands.
 struct Work<'a, H: History> {
     table: &'a str,
-    /// What tells the table from others of its name.
-    source: String,
+    begun: Begun,
     history: H,
     places: Vec<H::Place>,
     kept: Option<Job<H::Place>>,
@@ -190,13 +193,12 @@ struct Work<'a, H: History> {
 
 /// Brings a history of a table to its replica.
 async fn carry_out<H: History>(args: &Args, work: Work<'_, H>, meter: Meter) -> Result<bool, BoxError> {
-    let Work { table, source, history, places, kept, store, workers } = work;
+    let Work { table, begun, history, places, kept, store, workers } = work;
     let mut interrupt = Interrupt::listen();
     let (reread, target) = (args.client(None).await, args.client(args.to_region.clone()).await);
-    let handler = format!("{} to {}", source, place_of(&target, &args.to).await?);
     let replica = args.replica(DynamoDb::new(target.clone(), &*args.to), DynamoDb::new(reread, table));
     let dispatcher = args.dispatcher(Router::<NewImage>::new().every(replica.clone()))?;
-    let backfill = Backfill::new(history, dispatcher, handler).generation(args.generation);
+    let backfill = Backfill::new(history, dispatcher, begun.handler).generation(begun.generation);
     let mut job = kept.unwrap_or_else(|| backfill.job(format!("backfill of {table}"), places));
     let whole = drive(&backfill, &mut job, workers, (&store, meter), &mut interrupt).await?;
     if !whole {
@@ -210,13 +212,6 @@ async fn carry_out<H: History>(args: &Args, work: Work<'_, H>, meter: Meter) -> 
     store.remove()?;
     args.report(&job.counts(), swept)?;
     Ok(true)
-}
-
-/// Which table it is, of all that have this name.
-async fn place_of(client: &Client, table: &str) -> Result<String, BoxError> {
-    let (facts, _) = TableFacts::of(client, table).await?;
-    let region = client.config().region().map(ToString::to_string).unwrap_or_default();
-    Ok(format!("{} in {region}", facts.arn.unwrap_or(facts.name)))
 }
 
 /// Runs the job and keeps where it stands; whether it came to its end.
@@ -284,6 +279,17 @@ async fn sweep(
 impl Args {
     async fn client(&self, region: Option<String>) -> Client {
         self.connection.client(region).await
+    }
+
+    /// The replica.
+    async fn located(&self) -> Result<Located, BoxError> {
+        let client = self.client(self.to_region.clone()).await;
+        let (facts, _) = TableFacts::of(&client, &self.to).await?;
+        Ok(Located::by(&client, facts))
+    }
+
+    fn begun(&self, source: &str, replica: &Located) -> Begun {
+        Begun { handler: format!("{source} to {replica}"), generation: self.generation }
     }
 
     fn store(&self, table: &str) -> Store {

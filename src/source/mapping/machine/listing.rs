@@ -225,6 +225,14 @@ impl Machine {
         }
     }
 
+    /// Whether a shard waits that begins when the mapping began, and has no checkpoint that says so. From its oldest record it may begin
+    /// at any time.
+    pub(super) fn awaits_beginning(&self) -> bool {
+        let is_kept = |id: &ShardId| self.kept.as_ref().is_some_and(|kept| kept.contains_key(id));
+        self.settings.starting_position == StartingPosition::Latest
+            && self.waiting.iter().any(|(id, waiting)| waiting.fresh && !is_kept(id))
+    }
+
     /// Whether it came after a shard that was never seen.
     fn is_orphan(&self, waiting: &Waiting) -> bool {
         !waiting.fresh && waiting.parent.as_ref().is_some_and(|parent| !self.finished.contains_key(parent))

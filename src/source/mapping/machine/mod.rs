@@ -29,7 +29,7 @@ pub struct Machine {
     loading: bool,
     /// No checkpoint was found, or some of a first save: the starting position is for the shards of the first listing.
     fresh: bool,
-    /// When the mapping began, until its first save is known to be whole.
+    /// When the mapping began, until everything that begins by it is known to be saved.
     beginning: Option<Timestamp>,
     discovery: Discovery,
     /// Listings that came to their end.
@@ -202,7 +202,9 @@ impl Machine {
         let unsaved = dirty.iter().filter_map(|id| self.active[*self.index.get(id)?].unsaved(now, beginning));
         let skipped = self.skipped.drain(..).map(|it| Checkpoint { beginning, ..it });
         let mut checkpoints: Vec<_> = unsaved.chain(skipped).collect();
-        if let [only] = &mut checkpoints[..] {
+        if let [only] = &mut checkpoints[..]
+            && !self.awaits_beginning()
+        {
             // It is saved, or it is not.
             only.beginning = None;
         }
@@ -333,7 +335,7 @@ impl Machine {
     }
 
     fn saved(&mut self, now: Timestamp, checkpoints: Vec<Checkpoint>) {
-        (self.saving, self.store_failures, self.beginning) = (false, 0, None);
+        (self.saving, self.store_failures) = (false, 0);
         for checkpoint in checkpoints {
             let (id, finished) = (checkpoint.shard.clone(), checkpoint.finished);
             if let Some(index) = self.index.get(&id) {
@@ -342,6 +344,9 @@ impl Machine {
             if finished {
                 self.bury(now, &id);
             }
+        }
+        if !self.awaits_beginning() {
+            self.beginning = None;
         }
         self.start_waiting();
         self.tell_end();
