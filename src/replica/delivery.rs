@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::snapshot::Unconfirmed;
 use crate::{
     handler::Deadline,
-    sink::table::{Guard, Item, Limits, READ_ROWS, RowWrite, Table, TableError, TransactTable, Written, read_many},
+    sink::table::{Guard, Item, Limits, READ_ROWS, Reads, RowWrite, TableError, Writes, Written, read_many},
 };
 
 /// How long a row waits for others to be asked for together with it.
@@ -55,8 +55,8 @@ pub(super) enum Wanted {
 /// Where rows go, and who is asked for their items.
 #[derive(Clone, Copy)]
 pub(super) struct Parties<'r> {
-    pub(super) target: &'r dyn Table,
-    pub(super) source: &'r dyn TransactTable,
+    pub(super) target: &'r dyn Writes,
+    pub(super) source: &'r dyn Reads,
     /// Where rows carry their versions.
     pub(super) attribute: &'r Arc<str>,
     pub(super) row_now: &'r RowNow<'r>,

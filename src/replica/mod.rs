@@ -26,7 +26,7 @@ pub(crate) use verify::Broken;
 use crate::{
     handler::{Batch, Handler, Outcome, Skip},
     record::{Item, NewAndOldImages, NewImage, StreamView},
-    sink::table::{self, DEFAULT_VERSION_ATTRIBUTE, Table, TransactTable, by_row},
+    sink::table::{self, DEFAULT_VERSION_ATTRIBUTE, Reads, Table, TransactTable, Writes, by_row},
 };
 
 /// What the function's role must allow on the target, behind a table of DynamoDB; [`Replica::plain`] needs
@@ -66,11 +66,11 @@ const WINDOW: usize = 10_000;
 /// ```
 #[derive(Clone)]
 pub struct Replica<V: StreamView = NewImage> {
-    table: Arc<dyn Table>,
+    table: Arc<dyn Writes>,
     mode: Mode,
     transform: Option<Arc<Transform>>,
     tombstones: Option<Tombstones>,
-    source: Option<Arc<dyn TransactTable>>,
+    source: Option<Arc<dyn Reads>>,
     ignores_expired: bool,
     late_after: Duration,
     two_way: bool,

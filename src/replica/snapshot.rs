@@ -18,7 +18,7 @@ use super::{
 use crate::{
     handler::{Belongs, Deadline},
     record::{self, Record, StreamView, Timestamp, Version},
-    sink::table::{AttributeValue, Item, TransactTable},
+    sink::table::{AttributeValue, Item, Reads},
 };
 
 /// A row whose item may be gone.
@@ -56,7 +56,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     }
 
     /// The source to ask, and the attribute that guards what is taken back. With tombstones nobody needs to ask.
-    pub(super) fn rereads(&self) -> Option<(&dyn TransactTable, &Arc<str>)> {
+    pub(super) fn rereads(&self) -> Option<(&dyn Reads, &Arc<str>)> {
         match (&self.mode, &self.source, &self.tombstones) {
             (Mode::Guarded(attribute), Some(source), None) => Some((&**source, attribute)),
             _ => None,

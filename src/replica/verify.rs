@@ -14,7 +14,7 @@ use super::{
 use crate::{
     handler::{Deadline, Failure},
     record::{self, StreamView, Version},
-    sink::table::{AttributeValue, Difference, Guard, Item, RowWrite, TransactTable, Written, difference},
+    sink::table::{AttributeValue, Difference, Guard, Item, Reads, RowWrite, Written, difference},
 };
 
 /// A row of the target that is not what its item makes of it.
@@ -30,7 +30,7 @@ pub(crate) struct Broken {
 
 impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
     /// The same replica, which asks `source` for the items of rows, if it has no other way to know what is gone.
-    pub(crate) fn reading(mut self, source: Arc<dyn TransactTable>) -> Self {
+    pub(crate) fn reading(mut self, source: Arc<dyn Reads>) -> Self {
         self.source.get_or_insert(source);
         self
     }

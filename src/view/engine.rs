@@ -21,7 +21,7 @@ use crate::{
     handler::{Outcome, Skip},
     sink::table::{
         Action, Cancellation, CancellationClass, Condition, DEFAULT_VERSION_ATTRIBUTE, Item, Limits, MAX_ROUNDS,
-        TransactError, TransactTable, Update, read_many, text, transact, wait_after,
+        TransactError, Transacts, Update, read_many, text, transact, wait_after,
     },
 };
 
@@ -38,7 +38,7 @@ pub(super) struct Change {
 /// Writes changes into the rows of one view.
 #[derive(Clone)]
 pub(super) struct Engine {
-    pub(super) table: Arc<dyn TransactTable>,
+    pub(super) table: Arc<dyn Transacts>,
     pub(super) layout: Layout,
     pub(super) projects: bool,
     pub(super) generation: u32,

@@ -14,8 +14,8 @@ use super::{
     share::{Extreme, RowName},
 };
 use crate::sink::table::{
-    Action, AttributeValue, Condition, Decimal, Item, Limits, Query, TableError, TransactTable, Update, query,
-    read_many, text,
+    Action, AttributeValue, Condition, Decimal, Item, Limits, Query, TableError, Transacts, Update, query, read_many,
+    text,
 };
 
 /// What a row with extremes says of them before a change.
@@ -30,7 +30,7 @@ pub(super) struct State {
 
 /// Reads the rows whose extremes change, and the entries that come next where a winner leaves.
 pub(super) async fn states(
-    table: &dyn TransactTable,
+    table: &dyn Transacts,
     layout: &Layout,
     deltas: &Deltas,
     limits: Limits,
@@ -58,7 +58,7 @@ pub(super) async fn states(
 
 /// The first entries of one attribute of one row: as many as it takes to find one that stays.
 async fn lookup(
-    table: &dyn TransactTable,
+    table: &dyn Transacts,
     layout: &Layout,
     (name, attribute): (&RowName, &str),
     first: Query,

@@ -42,7 +42,7 @@ pub use crate::sink::table::DEFAULT_EXPIRY_ATTRIBUTE;
 use crate::{
     handler::{Admitted, Batch, Deadline, Handler, Outcome, Skip, Ticket, Verdict},
     record::{self, FromImage, NewImage, Record, Version},
-    sink::table::{Item, Limits, TransactTable},
+    sink::table::{Item, Limits, TransactTable, Transacts},
 };
 
 /// What the function's role must allow on the view's table, behind DynamoDB.
@@ -129,7 +129,7 @@ impl<T: FromImage> View<T> {
         Self::new(name.into(), Arc::new(table), true, Arc::new(function))
     }
 
-    fn new(name: String, table: Arc<dyn TransactTable>, projects: bool, function: Arc<Function<T>>) -> Self {
+    fn new(name: String, table: Arc<dyn Transacts>, projects: bool, function: Arc<Function<T>>) -> Self {
         let engine = Engine {
             table,
             layout: Layout::new(name),

@@ -11,12 +11,12 @@ use super::{
     layout::{ITEMS, Layout},
     share::RowName,
 };
-use crate::sink::table::{AttributeValue, Decimal, Item, Limits, TransactTable, read_many};
+use crate::sink::table::{AttributeValue, Decimal, Item, Limits, Transacts, read_many};
 
 /// Reads rows of an aggregate, whatever the number of shards; made by [`View::reader`](super::View::reader).
 #[derive(Clone)]
 pub struct ViewReader {
-    pub(super) table: Arc<dyn TransactTable>,
+    pub(super) table: Arc<dyn Transacts>,
     pub(super) layout: Layout,
 }
 

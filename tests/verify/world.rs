@@ -12,7 +12,7 @@ use anabranch::{
     dispatch::Dispatcher,
     handler::{BoxError, Context},
     record::wire::{EventWriter, RecordParts},
-    sink::table::{AttributeValue, Item, Memory, RowWrite, Table, TransactTable, item, text},
+    sink::table::{AttributeValue, Item, Memory, Reads, RowWrite, Table, item, text},
     source::backfill::verify::{Extent, RowPage, Rows},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
@@ -39,7 +39,7 @@ impl Rows for Pages {
         &self.keys
     }
 
-    fn table(&self) -> Arc<dyn TransactTable> {
+    fn table(&self) -> Arc<dyn Reads> {
         self.table.clone()
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{Stream, StreamExt, future::ready, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Guard, Limits, RowWrite, Table, TableError, Written};
+use super::{Guard, Limits, RowWrite, TableError, Writes, Written};
 
 /// Writes rows under their guards, and yields what came of each as soon as it is known, with its index.
 ///
@@ -15,12 +15,13 @@ use super::{Guard, Limits, RowWrite, Table, TableError, Written};
 ///
 /// Each row should appear once ([`by_row`](super::by_row) helps with that), or two requests for one row may be under
 /// way together; the guard keeps even those right.
-pub fn write_guarded<'t, I>(
-    table: &'t dyn Table,
+pub fn write_guarded<'t, T, I>(
+    table: &'t T,
     writes: I,
     limits: Limits,
 ) -> impl Stream<Item = (usize, Result<Written, TableError>)> + Send + 't
 where
+    T: Writes + ?Sized,
     I: IntoIterator<Item = (RowWrite, Guard)>,
     I::IntoIter: Send + 't,
 {
@@ -31,7 +32,7 @@ where
         .map(move |(index, (write, guard))| {
             let gate = gate.clone();
             async move {
-                let written = before(limits.until, table, table.write_guarded(write, guard)).await;
+                let written = before(limits.until, table.name(), table.write_guarded(write, guard)).await;
                 gate.saw(&written);
                 (index, written)
             }
@@ -65,14 +66,14 @@ impl Gate {
 /// The answer of a request, or [`TableError::OutOfTime`] once the deadline has passed.
 pub(super) async fn before<T>(
     until: Option<Instant>,
-    table: &dyn Table,
+    table: &str,
     request: impl Future<Output = Result<T, TableError>>,
 ) -> Result<T, TableError> {
     match until {
         None => request.await,
         Some(until) => match timeout_at(until, request).await {
             Ok(answer) => answer,
-            Err(_) => Err(TableError::OutOfTime { table: table.name().into() }),
+            Err(_) => Err(TableError::OutOfTime { table: table.into() }),
         },
     }
 }
@@ -89,8 +90,8 @@ mod tests {
 
     use futures_util::future::BoxFuture;
 
-    use super::*;
-    use crate::sink::table::{Fault, Item, Memory, item, text};
+    use super::{Guard, Instant, Limits, RowWrite, StreamExt, TableError, Written, write_guarded};
+    use crate::sink::table::{Fault, Item, Memory, Table, item, text};
 
     fn put(id: usize) -> (RowWrite, Guard) {
         let key = item([("PK", text(id.to_string()))]);

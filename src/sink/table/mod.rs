@@ -35,6 +35,7 @@ mod guard;
 mod guarded;
 mod key;
 mod memory;
+mod narrow;
 mod plain;
 mod read;
 mod size;
@@ -57,6 +58,7 @@ pub use guard::{DEFAULT_EXPIRY_ATTRIBUTE, DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
 pub(crate) use key::canonical as canonical_number;
 pub use memory::{Fault, Memory, Operation};
+pub use narrow::{Reads, Transacts, Writes};
 pub use plain::write_plain;
 pub use read::read_many;
 pub use serde_dynamo::{AttributeValue, Item};
@@ -76,7 +78,7 @@ pub const BATCH_ROWS: usize = 25;
 
 /// A table whose rows can be written under guard, or plainly in batches.
 ///
-/// Object safe, so that a handler holds an `Arc<dyn Table>`. An adapter makes one request per call and retries
+/// Object safe; handlers hold an `Arc` of the part that they use, such as [`Writes`]. An adapter makes one request per call and retries
 /// only what certainly had no effect or may be repeated without harm; who calls bounds how many calls are on
 /// their way. Dropping a future may leave its write done or not done.
 pub trait Table: Send + Sync + 'static {

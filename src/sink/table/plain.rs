@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt, future::ready, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    BATCH_ROWS, Limits, RowWrite, Table, TableError,
+    BATCH_ROWS, Limits, RowWrite, TableError, Writes,
     backoff::{MAX_ROUNDS, wait_after},
     guarded::{Gate, before},
     size::wire_size,
@@ -23,8 +23,8 @@ const BATCH_BYTES: usize = 16 * 1024 * 1024 - 1024;
 ///
 /// Each row must appear once ([`by_row`](super::by_row) helps with that): the service refuses a batch with
 /// the same row twice.
-pub fn write_plain<'t>(
-    table: &'t dyn Table,
+pub fn write_plain<'t, T: Writes + ?Sized>(
+    table: &'t T,
     writes: impl IntoIterator<Item = RowWrite>,
     limits: Limits,
 ) -> impl Stream<Item = (usize, Result<(), TableError>)> + Send + 't {
@@ -71,7 +71,11 @@ fn batches(writes: impl IntoIterator<Item = RowWrite>) -> Vec<Batch> {
 
 /// Writes a batch. A row that the table rejects takes the whole request with it, so the batch is halved until
 /// only that row is left: its neighbours are written.
-async fn write_batch(table: &dyn Table, batch: Batch, until: Option<Instant>) -> Vec<(usize, Result<(), TableError>)> {
+async fn write_batch<T: Writes + ?Sized>(
+    table: &T,
+    batch: Batch,
+    until: Option<Instant>,
+) -> Vec<(usize, Result<(), TableError>)> {
     let (mut parts, mut results) = (vec![batch], Vec::new());
     while let Some(mut part) = parts.pop() {
         match write_part(table, &mut part, until, &mut results).await {
@@ -87,14 +91,14 @@ async fn write_batch(table: &dyn Table, batch: Batch, until: Option<Instant>) ->
 }
 
 /// Sends a batch again and again until all of its rows are processed; leaves in it what is not, if it fails.
-async fn write_part(
-    table: &dyn Table,
+async fn write_part<T: Writes + ?Sized>(
+    table: &T,
     batch: &mut Batch,
     until: Option<Instant>,
     results: &mut Vec<(usize, Result<(), TableError>)>,
 ) -> Result<(), TableError> {
     for round in 1.. {
-        let left = before(until, table, table.write_batch(&batch.rows)).await?;
+        let left = before(until, table.name(), table.write_batch(&batch.rows)).await?;
         results.extend(batch.keep(&left));
         if batch.rows.is_empty() {
             break;

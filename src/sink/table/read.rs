@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Item, Limits, READ_ROWS, TableError, TransactTable,
+    Item, Limits, READ_ROWS, Reads, TableError,
     backoff::{MAX_ROUNDS, wait_after},
     guarded::before,
     key::RowKey,
@@ -20,8 +20,8 @@ use super::{
 ///
 /// # Errors
 /// The first failure of a request, or [`TableError::Unprocessed`].
-pub async fn read_many(
-    table: &dyn TransactTable,
+pub async fn read_many<T: Reads + ?Sized>(
+    table: &T,
     keys: &[Item],
     limits: Limits,
 ) -> Result<Vec<Option<Item>>, TableError> {
@@ -49,14 +49,14 @@ pub async fn read_many(
 }
 
 /// Asks for keys again and again until the table has got to all of them.
-async fn read_batch(
-    table: &dyn TransactTable,
+async fn read_batch<T: Reads + ?Sized>(
+    table: &T,
     mut keys: Vec<Item>,
     until: Option<Instant>,
 ) -> Result<Vec<Item>, TableError> {
     let (mut rows, mut idle) = (Vec::new(), 0);
     while !keys.is_empty() {
-        let answer = before(until, table, table.read_batch(&keys)).await?;
+        let answer = before(until, table.name(), table.read_batch(&keys)).await?;
         idle = if answer.left.len() < keys.len() { 1 } else { idle + 1 };
         rows.extend(answer.rows);
         keys = answer.left.iter().filter_map(|index| keys.get(*index).cloned()).collect();

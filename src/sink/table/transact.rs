@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Action, Item, Table, TableError, guarded::before};
+use super::{Action, Item, Table, TableError, Transacts, guarded::before};
 
 /// The most rows that one transaction may write or check.
 pub const TRANSACTION_ACTIONS: usize = 100;
@@ -158,21 +158,25 @@ fn summary(reasons: &[Option<Cancellation>]) -> String {
 ///
 /// # Errors
 /// As [`TransactTable::transact`].
-pub async fn transact(
-    table: &dyn TransactTable,
+pub async fn transact<T: Transacts + ?Sized>(
+    table: &T,
     actions: &[Action],
     until: Option<Instant>,
 ) -> Result<(), TransactError> {
     // The deadline's own failure is a table error inside, and whatever the table said outside.
-    before(until, table, async { Ok(table.transact(actions).await) }).await?
+    before(until, table.name(), async { Ok(table.transact(actions).await) }).await?
 }
 
 /// Reads the first rows of a partition, or ends with [`TableError::OutOfTime`] once the deadline has passed.
 ///
 /// # Errors
 /// As [`TransactTable::query`].
-pub async fn query(table: &dyn TransactTable, query: Query, until: Option<Instant>) -> Result<Vec<Item>, TableError> {
-    before(until, table, table.query(query)).await
+pub async fn query<T: Transacts + ?Sized>(
+    table: &T,
+    query: Query,
+    until: Option<Instant>,
+) -> Result<Vec<Item>, TableError> {
+    before(until, table.name(), table.query(query)).await
 }
 
 #[cfg(test)]

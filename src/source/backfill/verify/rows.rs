@@ -14,7 +14,7 @@ use crate::{
     handler::BoxError,
     record,
     scan::{Cursor, Page, Scan, ScanError},
-    sink::table::{DynamoDb, Item, TransactTable},
+    sink::table::{DynamoDb, Item, Reads},
 };
 
 /// So many items of a sample lie side by side at least.
@@ -28,7 +28,7 @@ pub trait Rows: Send + Sync {
     fn keys(&self) -> &[String];
 
     /// The table, for reads by key.
-    fn table(&self) -> Arc<dyn TransactTable>;
+    fn table(&self) -> Arc<dyn Reads>;
 
     /// The rows, or some of them, page by page. A page may be of any time since the stream was made.
     fn pages(&self, extent: Extent) -> BoxStream<'_, Result<RowPage, BoxError>>;
@@ -139,7 +139,7 @@ impl Rows for TableRows {
         &self.keys
     }
 
-    fn table(&self) -> Arc<dyn TransactTable> {
+    fn table(&self) -> Arc<dyn Reads> {
         Arc::new(DynamoDb::new(self.client.clone(), &*self.table))
     }
 

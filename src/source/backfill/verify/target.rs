@@ -9,7 +9,7 @@ use crate::{
     handler::BoxError,
     record::{self, FromImage, StreamView},
     replica::{Broken, Replica},
-    sink::table::{Difference, Item, Limits, TransactTable, Written, read_many},
+    sink::table::{Difference, Item, Limits, Reads, Written, read_many},
     view::{Claim, Doubt, Totals, Traced, View, ViewError},
 };
 
@@ -83,7 +83,7 @@ pub(super) trait Sums: Send + Sync {
 
 pub(super) struct OfReplica<V: StreamView> {
     pub(super) replica: Replica<V>,
-    pub(super) table: Arc<dyn TransactTable>,
+    pub(super) table: Arc<dyn Reads>,
 }
 
 /// The attributes of the key, or the name of the first that a row lacks.
