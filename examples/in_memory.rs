@@ -80,7 +80,7 @@ fn new_image(record: &RawRecord) -> Result<Item, BoxError> {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let table = std::env::args().nth(1).ok_or("which table?")?;
-    let mut copy = Copy::of(&anabranch::aws::load().await, &table).await?;
+    let mut copy = Copy::of(&anabranch::aws::defaults().load().await, &table).await?;
     loop {
         let changes = copy.catch_up().await?;
         println!("{} rows, {changes} changes", copy.rows.len());

@@ -99,8 +99,11 @@ pub async fn search_server() -> Result<Arc<OpenSearch>, lambda::Error> {
 
 /// What writes to the replica: in the region of `TARGET_REGION` and as the role of `TARGET_ROLE_ARN`, if they are set.
 pub async fn replica_client() -> Client {
-    let role = setting("TARGET_ROLE_ARN").ok().map(Role::new);
-    Client::new(&aws::load_as(setting("TARGET_REGION").ok(), role.as_ref()).await)
+    let region = setting("TARGET_REGION").ok();
+    Client::new(&match setting("TARGET_ROLE_ARN") {
+        Ok(role) => aws::load_as(region, &Role::new(role)).await,
+        Err(_) => aws::load_in(region).await,
+    })
 }
 
 /// What lets records go through these routes; those that no retry can mend go to the queue of `DEAD_LETTER_QUEUE_URL`, if it is set.

@@ -1,12 +1,13 @@
 //! The one place where AWS clients get their behaviour, retries and timeouts.
 
-use std::{env, time::Duration};
+#[cfg(any(feature = "invoke", feature = "export-s3"))]
+use std::env;
+use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, ConfigLoader, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
+
+use super::environment::Environment;
 
 /// Attempts per call: throttles, 5xx and lost connections are tried again this often.
 const ATTEMPTS: u32 = 8;
@@ -37,27 +38,24 @@ pub fn defaults() -> ConfigLoader {
         .http_client(super::http::shared())
 }
 
-/// [`defaults`], loaded from the environment: once for a runtime, and then shared, credentials included.
+/// The configuration of a function, once for a runtime and then shared, credentials included: with the behaviour of [`defaults`], and
+/// from environment variables alone, which is where Lambda has it.
+///
+/// - `AWS_REGION`, or `AWS_DEFAULT_REGION`;
+/// - `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; or, with the feature `containers`, `AWS_CONTAINER_CREDENTIALS_FULL_URI`
+///   or `_RELATIVE_URI`;
+/// - `AWS_ENDPOINT_URL`, and those of single services such as `AWS_ENDPOINT_URL_DYNAMODB`, unless `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`;
+/// - `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ACCOUNT_ID_ENDPOINT_MODE`, `AWS_SDK_UA_APP_ID`.
+///
+/// A program that runs elsewhere, with a profile or as an instance of EC2, takes `defaults().load().await`, and hands clients of its own to
+/// the sinks. A function on a laptop is given a profile's credentials by `eval "$(aws configure export-credentials --format env)"`.
 pub async fn load() -> SdkConfig {
     if let Some(config) = super::http::config() {
         return config;
     }
-    let config = shortcut(defaults(), |name| env::var(name).ok()).load().await;
+    let config = Environment::of_process().config();
     super::http::keep(&config);
     config
-}
-
-/// What the environment says of credentials and region wins over all else, and Lambda says both: the clients that would ask elsewhere
-/// need not be made then. They are a third of a cold start.
-fn shortcut(mut loader: ConfigLoader, variable: impl Fn(&str) -> Option<String>) -> ConfigLoader {
-    let says = |name| variable(name).filter(|value| !value.trim().is_empty());
-    if says("AWS_ACCESS_KEY_ID").and(says("AWS_SECRET_ACCESS_KEY")).is_some() {
-        loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
-    }
-    match says("AWS_REGION") {
-        Some(region) => loader.region(Region::new(region)),
-        None => loader,
-    }
 }
 
 /// The address of a service that is called without a client of the SDK, if it is not that of AWS: as every SDK reads it, its own variable
@@ -101,28 +99,10 @@ pub(super) fn connecting() -> HttpConnectorSettings {
 mod tests {
     use super::*;
 
-    fn loader(variables: &[(&str, &str)]) -> String {
-        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        format!("{:?}", shortcut(aws_config::defaults(behavior()), find))
-    }
-
     #[cfg(any(feature = "invoke", feature = "export-s3"))]
     #[test]
     fn an_empty_endpoint_is_none() {
         let found = |url: &str| own_endpoint("S3", |name| (name == "AWS_ENDPOINT_URL_S3").then(|| url.to_owned()));
         assert_eq!((found("http://127.0.0.1:9000").as_deref(), found(" ")), (Some("http://127.0.0.1:9000"), None));
-    }
-
-    #[test]
-    fn what_the_environment_says_is_not_looked_for_elsewhere() {
-        let (id, secret, region) =
-            (("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "eu-north-1"));
-        let plain = loader(&[]);
-        assert!(plain.contains("credentials_provider: NotSet") && plain.contains("region: None"), "{plain}");
-        let lambda = loader(&[id, secret, region]);
-        assert!(lambda.contains("EnvironmentVariableCredentialsProvider") && lambda.contains("eu-north-1"), "{lambda}");
-        for halves in [&[id, ("AWS_PROFILE", "work")][..], &[id, ("AWS_SECRET_ACCESS_KEY", " ")], &[secret]] {
-            assert_eq!(loader(halves), plain, "the whole chain is asked");
-        }
     }
 }

@@ -5,6 +5,7 @@ mod bucket;
 mod config;
 #[cfg(any(feature = "search", feature = "invoke", feature = "export-s3"))]
 mod credentials;
+mod environment;
 mod failure;
 mod http;
 mod role;
@@ -28,6 +29,6 @@ pub(crate) use failure::{FailureKind, without_values};
 pub(crate) use http::connector;
 #[cfg(feature = "search")]
 pub(crate) use http::trusted;
-pub use role::{Role, load_as};
+pub use role::{Role, load_as, load_in};
 #[cfg(any(feature = "search", feature = "invoke"))]
 pub(crate) use sign::{Lacking, Signer};

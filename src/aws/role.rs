@@ -1,8 +1,18 @@
 //! Acting as somebody else: in another account, for example.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
-use aws_config::{ConfigLoader, Region, SdkConfig, sts::AssumeRoleProvider};
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{
+    Credentials,
+    attributes::AccountId,
+    provider::{
+        ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future::ProvideCredentials as Provided,
+    },
+};
+use aws_sdk_sts::operation::assume_role::builders::AssumeRoleFluentBuilder;
+
+use super::AwsFailure;
 
 /// The session's name, as the other account's logs show it.
 const SESSION: &str = "anabranch";
@@ -41,12 +51,9 @@ impl Role {
         &self.arn
     }
 
-    async fn assumed_by(&self, own: &SdkConfig) -> AssumeRoleProvider {
-        let mut role = AssumeRoleProvider::builder(&self.arn).session_name(SESSION).configure(own);
-        if let Some(id) = &self.external_id {
-            role = role.external_id(id);
-        }
-        role.build().await
+    fn assumed_by(&self, own: &SdkConfig) -> Assumed {
+        let request = aws_sdk_sts::Client::new(own).assume_role().role_arn(&self.arn).role_session_name(SESSION);
+        Assumed { role: self.clone(), request: request.set_external_id(self.external_id.clone()) }
     }
 }
 
@@ -57,30 +64,65 @@ impl fmt::Debug for Role {
     }
 }
 
-/// [`defaults`](super::defaults), loaded from the environment, for another region and another role if they are given.
-///
-/// Without a role it is what [`load`](super::load) has loaded, in that region.
-pub async fn load_as(region: Option<String>, role: Option<&Role>) -> SdkConfig {
-    if role.is_some() {
-        return load_from(super::defaults, region, role).await;
+/// A role's credentials, which the SDK asks for before those that it has expire.
+struct Assumed {
+    role: Role,
+    request: AssumeRoleFluentBuilder,
+}
+
+impl Assumed {
+    async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        let answer = self.request.clone().send().await;
+        let answer = answer.map_err(|error| CredentialsError::provider_error(AwsFailure::of(&error).to_string()))?;
+        let user = answer.assumed_role_user().map(|user| user.arn());
+        let given = answer.credentials().ok_or_else(|| CredentialsError::unhandled("a role without credentials"))?;
+        let expiry = SystemTime::try_from(*given.expiration()).map_err(CredentialsError::unhandled)?;
+        let mut credentials = Credentials::builder()
+            .access_key_id(given.access_key_id())
+            .secret_access_key(given.secret_access_key())
+            .session_token(given.session_token())
+            .expiry(expiry)
+            .provider_name("AssumeRole");
+        credentials.set_account_id(user.and_then(|arn| arn.split(':').nth(4)).map(AccountId::from));
+        Ok(credentials.build())
     }
-    let config = super::load().await;
+}
+
+impl ProvideCredentials for Assumed {
+    fn provide_credentials<'a>(&'a self) -> Provided<'a>
+    where
+        Self: 'a,
+    {
+        Provided::new(self.credentials())
+    }
+}
+
+impl fmt::Debug for Assumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Assumed").field(&self.role).finish()
+    }
+}
+
+/// What [`load`](super::load) has loaded, for another region if one is given.
+pub async fn load_in(region: Option<String>) -> SdkConfig {
+    within(super::load().await, region)
+}
+
+/// The same, with the credentials of another role.
+pub async fn load_as(region: Option<String>, role: &Role) -> SdkConfig {
+    acting(super::load().await, region, role)
+}
+
+fn acting(own: SdkConfig, region: Option<String>, role: &Role) -> SdkConfig {
+    let credentials = SharedCredentialsProvider::new(role.assumed_by(&own));
+    within(own.into_builder().credentials_provider(credentials).build(), region)
+}
+
+fn within(config: SdkConfig, region: Option<String>) -> SdkConfig {
     match region {
         Some(region) => config.into_builder().region(Region::new(region)).build(),
         None => config,
     }
-}
-
-async fn load_from(defaults: impl Fn() -> ConfigLoader, region: Option<String>, role: Option<&Role>) -> SdkConfig {
-    let mut loader = defaults();
-    if let Some(role) = role {
-        let own = defaults().load().await;
-        loader = loader.credentials_provider(role.assumed_by(&own).await);
-    }
-    if let Some(region) = region {
-        loader = loader.region(Region::new(region));
-    }
-    loader.load().await
 }
 
 #[cfg(all(test, feature = "dynamodb"))]
@@ -93,7 +135,7 @@ mod tests {
     use aws_sdk_dynamodb::Client;
 
     use super::*;
-    use crate::aws::{AwsFailure, double};
+    use crate::aws::double;
 
     const ROLE: &str = "arn:aws:iam::210987654321:role/writer";
 
@@ -108,7 +150,7 @@ mod tests {
         <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>"#;
 
     /// A client that acts as the role, behind a service that answers role requests like this, and what was asked of it.
-    async fn acting(sts: (u16, &'static str)) -> (Client, Arc<Mutex<Vec<String>>>) {
+    async fn client(sts: (u16, &'static str)) -> (Client, Arc<Mutex<Vec<String>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
         let client = double::client(Duration::ZERO, move |request| {
@@ -124,18 +166,15 @@ mod tests {
                 _ => (200, "{}".to_owned()),
             }
         });
-        let defaults = || {
-            let home = Region::new("eu-central-1");
-            crate::aws::defaults().region(home).test_credentials().http_client(client.clone())
-        };
+        let own = crate::aws::defaults().region(Region::new("eu-central-1")).test_credentials().http_client(client);
         let role = Role::new(ROLE).external_id("id-7");
-        let config = load_from(defaults, Some("us-east-2".into()), Some(&role)).await;
+        let config = acting(own.load().await, Some("us-east-2".into()), &role);
         (Client::new(&config), asked)
     }
 
     #[tokio::test]
     async fn requests_are_made_as_the_role_in_the_region_of_the_table() {
-        let (client, asked) = acting((200, ASSUMED)).await;
+        let (client, asked) = client((200, ASSUMED)).await;
         for _ in 0..2 {
             client.list_tables().send().await.unwrap();
         }
@@ -148,13 +187,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_role_that_cannot_be_assumed_is_a_failure_that_says_so() {
-        let (client, _) = acting((403, DENIED)).await;
+        let (client, _) = client((403, DENIED)).await;
         let failure = AwsFailure::of(&client.list_tables().send().await.unwrap_err());
         assert!(failure.message.contains("not authorized to perform: sts:AssumeRole"), "{failure}");
     }
 
     #[test]
     fn external_ids_are_not_shown() {
-        assert!(!format!("{:?}", Role::new(ROLE).external_id("id-7")).contains("id-7"));
+        let role = Role::new(ROLE).external_id("id-7");
+        let own = SdkConfig::builder().behavior_version(crate::aws::behavior()).build();
+        assert!(!format!("{role:?} {:?}", role.assumed_by(&own)).contains("id-7"));
     }
 }

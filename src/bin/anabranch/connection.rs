@@ -38,7 +38,7 @@ impl Connection {
                 let local = aws::defaults().region(Region::new(LOCAL)).credentials_provider(credentials);
                 local.endpoint_url(format!("http://127.0.0.1:{port}")).load().await
             }
-            None => aws::load_as(region, None).await,
+            None => region.map_or_else(aws::defaults, |name| aws::defaults().region(Region::new(name))).load().await,
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

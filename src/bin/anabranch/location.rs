@@ -24,7 +24,7 @@ impl Location {
                 if bucket.is_empty() {
                     return Err(format!("{text} names no bucket; a place in S3 is {BUCKET}BUCKET/PATH").into());
                 }
-                let store = Arc::new(aws::bucket(&aws::load().await, bucket)?);
+                let store = Arc::new(aws::bucket(&aws::defaults().load().await, bucket)?);
                 Ok(Self { store, path: Path::parse(path.trim_end_matches('/'))? })
             }
             None => {

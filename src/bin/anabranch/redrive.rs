@@ -66,10 +66,8 @@ pub(crate) async fn run(args: Args) -> Result<bool, BoxError> {
         all.extend(Lost::read_all(&text).map_err(|error| format!("{}: {error}", file.display()))?);
     }
     let filter = FilterCriteria::parse(&args.patterns)?;
-    let config = match &args.endpoint {
-        Some(endpoint) => anabranch::aws::defaults().endpoint_url(endpoint).load().await,
-        None => anabranch::aws::load().await,
-    };
+    let loader = anabranch::aws::defaults();
+    let config = args.endpoint.iter().fold(loader, |loader, endpoint| loader.endpoint_url(endpoint)).load().await;
     let mut whole = true;
     for lost in &all {
         let outcome = match one(&args, &config, &filter, lost).await {

@@ -110,7 +110,7 @@ impl Function {
     pub(crate) async fn of(name: &str, place: Place) -> Result<Self, BoxError> {
         Ok(match place {
             Place::At(url) => Self::There(LocalFunction::at(&url, name)?),
-            Place::Aws => Self::OnAws(AwsFunction::new(&anabranch::aws::load().await, name)?),
+            Place::Aws => Self::OnAws(AwsFunction::new(&anabranch::aws::defaults().load().await, name)?),
             Place::InProcess => {
                 let router = Router::<NewAndOldImages>::new().every(look_on);
                 Self::Here(Box::new(InProcess::new(name, Dispatcher::new(router))))

@@ -38,11 +38,11 @@ impl DynamoDb {
     /// The table `name`, with credentials and endpoint from the environment, in another `region` than the
     /// environment's if one is given.
     pub async fn connect(name: impl Into<Arc<str>>, region: Option<String>) -> Self {
-        Self::connect_as(name, region, None).await
+        Self::new(Client::new(&aws::load_in(region).await), name)
     }
 
-    /// The same, written and read as another role than the function's own if one is given: in another account, for example.
-    pub async fn connect_as(name: impl Into<Arc<str>>, region: Option<String>, role: Option<&Role>) -> Self {
+    /// The same, written and read as another role than the function's own: in another account, for example.
+    pub async fn connect_as(name: impl Into<Arc<str>>, region: Option<String>, role: &Role) -> Self {
         Self::new(Client::new(&aws::load_as(region, role).await), name)
     }
 
