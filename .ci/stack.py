@@ -86,6 +86,10 @@ class Stack:
                 return self.condition(argument)
             case "Fn::Not":
                 return not self.truth(argument[0])
+            case "Fn::And":
+                return all(map(self.truth, argument))
+            case "Fn::Or":
+                return any(map(self.truth, argument))
             case "Fn::Equals":
                 left, right = (str(self.resolve(side)) for side in argument)
                 return left == right

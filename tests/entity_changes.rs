@@ -19,7 +19,7 @@ use anabranch::{
     sink::{
         index, ledger,
         publisher::{self, Message},
-        table::{AttributeValue, Memory},
+        table::{AttributeValue, Memory, RowWrite, Table, item as item_of, text},
     },
     view::{Contribution, View},
 };
@@ -128,20 +128,44 @@ struct Target {
     held: Box<dyn Fn() -> BoxFuture<'static, Held>>,
     /// Whether nothing that comes late can bring back what is gone.
     remembers: bool,
+    /// The table whose stream it is, for those that ask it. All changes are late: they do not say when they happened.
+    source: Arc<Memory>,
 }
 
-fn replica(routes: Routes, tombstones: bool) -> Target {
-    let table = Arc::new(Memory::new("T", ["PK"]));
-    let mut replica: Replica<NewImage> = Replica::new(table.clone());
-    if tombstones {
-        replica = replica.tombstones(Tombstones::keep(Duration::from_secs(9_999)));
+impl Target {
+    /// An item is of a kind now, or gone.
+    async fn is(&self, item: &str, kind: Option<&str>) {
+        let key = item_of([("PK", text(item))]);
+        let row = |kind| RowWrite::put(key.clone(), item_of([("PK", text(item)), ("kind", text(kind))]));
+        let write = kind.map_or_else(|| RowWrite::delete(key.clone()), row);
+        self.source.write_batch(&[write]).await.expect("a row that fits");
     }
+}
+
+/// How a replica knows of items that are gone.
+#[derive(Clone, Copy, PartialEq)]
+enum Knows {
+    Nothing,
+    Tombstones,
+    TheSource,
+}
+
+fn replica(routes: Routes, knows: Knows) -> Target {
+    let (table, source) = (Arc::new(Memory::new("T", ["PK"])), Arc::new(Memory::new("Source", ["PK"])));
+    let replica: Replica<NewImage> = Replica::new(table.clone());
+    let (name, replica) = match knows {
+        Knows::Nothing => ("replica", replica),
+        Knows::Tombstones => {
+            ("replica with tombstones", replica.tombstones(Tombstones::keep(Duration::from_secs(9_999))))
+        }
+        Knows::TheSource => ("replica that asks", replica.reread(source.clone())),
+    };
     let held = move || {
         let rows = table.rows();
         ready(rows.iter().filter(|row| !is_tombstone(row)).map(entry).collect()).boxed()
     };
-    let name = if tombstones { "replica with tombstones" } else { "replica" };
-    Target { name, dispatcher: routed(routes, || replica.clone()), held: Box::new(held), remembers: tombstones }
+    let remembers = knows != Knows::Nothing;
+    Target { name, dispatcher: routed(routes, || replica.clone()), held: Box::new(held), remembers, source }
 }
 
 fn index(routes: Routes, tombstones: search::Tombstones) -> Target {
@@ -155,7 +179,12 @@ fn index(routes: Routes, tombstones: search::Tombstones) -> Target {
         let documents = server.documents().into_iter();
         ready(documents.map(|(_, document)| (text(&document["PK"]), text(&document["kind"]))).collect()).boxed()
     };
-    Target { name, dispatcher, held: Box::new(held), remembers }
+    Target { name, dispatcher, held: Box::new(held), remembers, source: nobody() }
+}
+
+/// Nobody asks it.
+fn nobody() -> Arc<Memory> {
+    Arc::new(Memory::new("Source", ["PK"]))
 }
 
 /// Each of its rows is one item's, by way of the view's sums.
@@ -182,13 +211,15 @@ fn view(routes: Routes) -> Target {
         };
         read.boxed()
     };
-    Target { name: "view", dispatcher: routed(routes, || view.clone()), held: Box::new(held), remembers: true }
+    let dispatcher = routed(routes, || view.clone());
+    Target { name: "view", dispatcher, held: Box::new(held), remembers: true, source: nobody() }
 }
 
-fn targets(routes: Routes) -> [Target; 5] {
+fn targets(routes: Routes) -> [Target; 6] {
     [
-        replica(routes, true),
-        replica(routes, false),
+        replica(routes, Knows::Tombstones),
+        replica(routes, Knows::TheSource),
+        replica(routes, Knows::Nothing),
         index(routes, search::Tombstones::Keep),
         index(routes, search::Tombstones::None),
         view(routes),
@@ -201,6 +232,7 @@ async fn an_item_that_changes_its_type_stays_in_the_target_of_both() {
         for target in targets(routes) {
             let life = life(&[Some("PET"), Some("DOG"), Some("PET"), Some("PET"), Some("DOG"), None]);
             for (n, expected) in ["PET", "DOG", "PET", "PET", "DOG", ""].into_iter().enumerate() {
+                target.is("item-0", Some(expected).filter(|kind| !kind.is_empty())).await;
                 for delivery in 0..2 {
                     deliver(&target.dispatcher, &life[n..=n]).await;
                     let expected = (!expected.is_empty()).then(|| ("item-0".to_owned(), expected.to_owned()));
@@ -240,6 +272,9 @@ async fn play(history: &History, target: Target) -> Result<(), TestCaseError> {
         if old.is_some() || new.is_some() {
             records.push(change(records.len() + 1, *item, old, *new));
         }
+    }
+    for (item, kind) in &table {
+        target.is(&format!("item-{item}"), Some(kind)).await;
     }
     for (batch, from) in (0..records.len()).step_by(history.size).enumerate() {
         let end = records.len().min(from + history.size);

@@ -90,8 +90,8 @@ impl Parcel {
     }
 
     fn doubt(&self) -> Option<Unconfirmed> {
-        let moved = self.doubts == Doubts::Moved;
-        let row = || Unconfirmed { key: self.write.key().clone(), version: self.version.clone(), moved };
+        let (moved, puts) = (self.doubts == Doubts::Moved, self.write.row().is_some());
+        let row = || Unconfirmed { key: self.write.key().clone(), version: self.version.clone(), moved, puts };
         self.is_doubted().then(row)
     }
 
@@ -235,6 +235,9 @@ impl<'r> Delivery<'r> {
                 }
             }),
             Answer::Asked(doubts, Err(error)) => doubts.into_iter().for_each(|doubt| self.fail(doubt, error.clone())),
+            Answer::Mended(doubt, false, Ok(Written::Applied)) => {
+                self.doubt(Doubt { row: doubt.row.put_right(), ..doubt })
+            }
             Answer::Mended(doubt, gone, Ok(_)) => self.done(doubt, gone),
             Answer::Mended(doubt, _, Err(error)) if error.is_reject() => {
                 self.came.push_back((doubt.index, Came::Refused(error)));
@@ -245,12 +248,7 @@ impl<'r> Delivery<'r> {
 
     fn wrote(&mut self, index: usize, doubt: Option<Unconfirmed>, result: Result<Written>) {
         match (result, doubt) {
-            (Ok(written), Some(row)) => {
-                if self.doubts.is_empty() {
-                    self.since = Instant::now();
-                }
-                self.doubts.push_back(Doubt { index, row, written });
-            }
+            (Ok(written), Some(row)) => self.doubt(Doubt { index, row, written }),
             (result, _) => {
                 let came = Came::from(result);
                 if matches!(came, Came::Failed(_)) {
@@ -259,6 +257,14 @@ impl<'r> Delivery<'r> {
                 self.came.push_back((index, came));
             }
         }
+    }
+
+    /// A row that is there: only an item that is there then is sure to have its deletion still to come.
+    fn doubt(&mut self, doubt: Doubt) {
+        if self.doubts.is_empty() {
+            self.since = Instant::now();
+        }
+        self.doubts.push_back(doubt);
     }
 
     fn done(&mut self, Doubt { index, written, .. }: Doubt, gone: bool) {
@@ -299,10 +305,12 @@ async fn run(parties: Parties<'_>, errand: Errand, (writes, all): (Deadline, Dea
             Answer::Asked(doubts, items)
         }
         Errand::Mend(doubt, remedy) => {
-            let (gone, version) = (remedy.row().is_none(), &doubt.row.version);
-            let guard = match gone {
-                true => Guard::up_to(Arc::clone(attribute), version),
-                false => Guard::new(Arc::clone(attribute), version).putting_right(),
+            let (gone, row) = (remedy.row().is_none(), &doubt.row);
+            let guard = match (gone, row.puts) {
+                (true, true) => Guard::up_to(Arc::clone(attribute), &row.version),
+                // A delete has left no row of its own: one of this version is that of the type which the item has joined.
+                (true, false) => Guard::new(Arc::clone(attribute), &*row.version),
+                (false, _) => Guard::new(Arc::clone(attribute), &*row.version).putting_right(),
             };
             let written = all.before(target.write_guarded(remedy, guard)).await;
             Answer::Mended(doubt, gone, written.unwrap_or_else(|| Err(out_of_time(target.name()))))

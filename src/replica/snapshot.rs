@@ -18,7 +18,7 @@ use super::{
 use crate::{
     handler::{Belongs, Deadline},
     record::{self, Record, StreamView, Timestamp, Version},
-    sink::table::{AttributeValue, Item, Reads},
+    sink::table::{AttributeValue, Item, Reads, just_above},
 };
 
 /// A row whose item may be gone.
@@ -28,6 +28,15 @@ pub(super) struct Unconfirmed {
     pub(super) version: String,
     /// Whether a row with a lower version may know more of its item.
     pub(super) moved: bool,
+    /// Whether a row of this version was to be written, rather than deleted.
+    pub(super) puts: bool,
+}
+
+impl Unconfirmed {
+    /// The row as it is stored when it was put right: of what its item was, which may be gone since.
+    pub(super) fn put_right(self) -> Self {
+        Self { version: just_above(&self.version), moved: false, puts: true, ..self }
+    }
 }
 
 impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
@@ -114,6 +123,7 @@ impl<V: StreamView<New<record::Item> = record::Item>> Replica<V> {
                 key: key.collect::<Option<HashMap<_, _>>>()?.into(),
                 version: version.into(),
                 moved: false,
+                puts: true,
             })
         };
         let rows = rows.into_iter().enumerate();

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     work: Work,
     gate: Gate,
     page: bool,
+    /// Records that are handed over until they are handled.
+    late: Vec<String>,
 }
 
 /// Rows as a scan has found them.
@@ -181,8 +183,23 @@ impl World {
         let from = from % (self.checkpoint + 1);
         let order: Vec<usize> = (from..self.checkpoint.min(from + size)).collect();
         let late: Vec<_> = self.batch(&order).iter().map(|record| record.replace(TIMELY, "")).collect();
-        let handled = |report: Option<BatchReport>| report.is_some_and(|report| report.unfinished.is_none());
-        while !handled(self.run(&late, false)) {}
+        self.hand_over(late);
+    }
+
+    /// Until they are handled: once more when one that stands still has gone on and failed, or is gone.
+    fn hand_over(&mut self, late: Vec<String>) {
+        loop {
+            let gate = Gate::default();
+            let mut work = self.work(&late, &gate);
+            match drive(work.as_mut()) {
+                Some(report) if report.unfinished.is_none() => break,
+                Some(_) => {}
+                None => {
+                    self.standing.push(Worker { work, gate, page: false, late });
+                    break;
+                }
+            }
+        }
     }
 
     /// A scan reads the table as it is now.
@@ -217,12 +234,19 @@ impl World {
         worker.gate.open();
         let report = drive(worker.work.as_mut()).expect("a worker that goes on stands still no more");
         self.given_up |= worker.page && report.unfinished.is_some();
+        if report.unfinished.is_some() && !worker.late.is_empty() {
+            self.hand_over(worker.late);
+        }
     }
 
     /// One that stands still is gone.
     pub(crate) fn crash(&mut self, n: usize) {
         if !self.standing.is_empty() {
-            self.given_up |= self.standing.swap_remove(n % self.standing.len()).page;
+            let worker = self.standing.swap_remove(n % self.standing.len());
+            self.given_up |= worker.page;
+            if !worker.late.is_empty() {
+                self.hand_over(worker.late);
+            }
         }
     }
 
@@ -236,16 +260,19 @@ impl World {
 
     /// An invocation: its answer, or none if it stands still.
     fn run(&mut self, records: &[String], page: bool) -> Option<BatchReport> {
-        let payload = format!(r#"{{"Records":[{}]}}"#, records.join(","));
         let gate = Gate::default();
-        let dispatcher = self.dispatcher(&gate);
-        let mut work: Work =
-            Box::pin(async move { dispatcher.dispatch(payload, &Context::default()).await.expect("a stream event") });
+        let mut work = self.work(records, &gate);
         let report = drive(work.as_mut());
         if report.is_none() && (page || self.kind.tombstones) {
-            self.standing.push(Worker { work, gate, page });
+            self.standing.push(Worker { work, gate, page, late: Vec::new() });
         }
         report
+    }
+
+    fn work(&self, records: &[String], gate: &Gate) -> Work {
+        let payload = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let dispatcher = self.dispatcher(gate);
+        Box::pin(async move { dispatcher.dispatch(payload, &Context::default()).await.expect("a stream event") })
     }
 
     fn replica(&self, target: &Arc<Memory>, gate: &Gate) -> Replica {

@@ -47,7 +47,7 @@ impl Guard {
         self
     }
 
-    /// Stores the version as one of a row that was put right, by what its item is now.
+    /// Stores the version as one of a row that was put right, by what its item was found to be.
     pub(crate) fn putting_right(mut self) -> Self {
         self.stamp = Some(just_above(&self.version));
         self

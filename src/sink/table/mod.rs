@@ -52,7 +52,6 @@ pub use difference::{Difference, difference};
 pub use dynamodb::DynamoDb;
 pub use error::{Cause, TableError};
 pub use fold::by_row;
-#[cfg(feature = "dynamodb")]
 pub(crate) use guard::just_above;
 pub use guard::{DEFAULT_EXPIRY_ATTRIBUTE, DEFAULT_VERSION_ATTRIBUTE, Guard};
 pub use guarded::write_guarded;
