@@ -131,28 +131,27 @@ async fn one_item_that_does_not_fit_spares_its_neighbours() {
     assert_eq!(view.reader().read("GROUP", "0").await.unwrap().unwrap().items(), 5.into());
 }
 
-#[tokio::test(start_paused = true)]
-async fn endless_conflicts_are_a_retry() {
-    let table = memory().with_faults(|operation, _| match operation {
-        Operation::Transact => Fault::Cancelled(CancellationClass::Conflict),
+/// What is said of transactions that are cancelled each time.
+async fn endless(class: CancellationClass) -> String {
+    let table = memory().with_faults(move |operation, _| match operation {
+        Operation::Transact => Fault::Cancelled(class),
         _ => Fault::None,
     });
     let report = dispatch(&dispatcher(aggregate(table)), &inserts(2)).await;
     assert_eq!((report.applied, report.redelivered), (0, 2));
-    let reason = report.unfinished.expect("the first").cause.to_string();
+    report.unfinished.expect("the first").cause.to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_conflicts_are_a_retry() {
+    let reason = endless(CancellationClass::Conflict).await;
     assert!(reason.contains("12 attempts") && reason.contains("`shards`"), "{reason}");
 }
 
 /// The same want of capacity each time is no contention, and is not mended as one.
 #[tokio::test(start_paused = true)]
 async fn endless_throttles_are_told_as_such() {
-    let table = memory().with_faults(|operation, _| match operation {
-        Operation::Transact => Fault::Cancelled(CancellationClass::Throttled),
-        _ => Fault::None,
-    });
-    let report = dispatch(&dispatcher(aggregate(table)), &inserts(2)).await;
-    assert_eq!((report.applied, report.redelivered), (0, 2));
-    let reason = report.unfinished.expect("the first").cause.to_string();
+    let reason = endless(CancellationClass::Throttled).await;
     assert!(reason.contains("throttle") && !reason.contains("`shards`"), "{reason}");
 }
 

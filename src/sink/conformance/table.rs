@@ -2,8 +2,9 @@
 
 use futures_util::{StreamExt, future::join_all};
 
-use crate::sink::table::{
-    AttributeValue, Guard, Item, Limits, RowWrite, Table, TableError, Written, item, text, write_plain,
+use crate::{
+    record::Version,
+    sink::table::{AttributeValue, Guard, Item, Limits, RowWrite, Table, TableError, Written, item, text, write_plain},
 };
 
 /// Holds a table to the promises of [`Table`].
@@ -15,6 +16,7 @@ use crate::sink::table::{
 pub async fn table(table: &dyn Table) {
     let suite = Suite { table };
     suite.guarded_writes_go_by_the_rule().await;
+    suite.late_changes_go_over_changes_only().await;
     suite.a_put_replaces_the_row().await;
     suite.rows_without_a_version_give_way().await;
     suite.every_kind_of_attribute_survives().await;
@@ -63,6 +65,33 @@ impl Suite<'_> {
         ];
         for (at, (write, version, written, name)) in steps.into_iter().enumerate() {
             assert_eq!(self.write(write, version).await, written, "step {at}");
+            let stored = self.stored(&key).await;
+            assert_eq!(stored.as_ref().and_then(|row| row.get("name")), name.map(text).as_ref(), "step {at}");
+        }
+    }
+
+    async fn late_changes_go_over_changes_only(&self) {
+        let key = key("late");
+        let guard = |version: Version| Guard::new("version", version);
+        let change = |generation, number: &str| guard(Version::stream(generation, "2026", number));
+        let put = |name| RowWrite::put(key.clone(), named(&key, name));
+        let steps = [
+            (put("snapshot"), guard(Version::snapshot(0, 5)), Written::Applied, Some("snapshot")),
+            (put("late"), change(0, "1").over_changes(), Written::Stale, Some("snapshot")),
+            (RowWrite::delete(key.clone()), change(0, "1").over_changes(), Written::Stale, Some("snapshot")),
+            (put("right"), change(0, "1").putting_right(), Written::Applied, Some("right")),
+            (put("again"), change(0, "1"), Written::Stale, Some("right")),
+            (put("late"), change(0, "2").over_changes(), Written::Stale, Some("right")),
+            (put("live"), change(0, "3"), Written::Applied, Some("live")),
+            (put("late"), change(0, "2").over_changes(), Written::Stale, Some("live")),
+            (put("late"), change(1, "2").over_changes(), Written::Stale, Some("live")),
+            (put("next"), change(0, "4").over_changes(), Written::Applied, Some("next")),
+            (RowWrite::delete(key.clone()), change(0, "5").over_changes(), Written::Applied, None),
+            (put("new"), change(0, "6").over_changes(), Written::Applied, Some("new")),
+        ];
+        for (at, (write, guard, written, name)) in steps.into_iter().enumerate() {
+            let came = self.table.write_guarded(write, guard).await;
+            assert_eq!(came.expect("a write that nothing speaks against"), written, "step {at}");
             let stored = self.stored(&key).await;
             assert_eq!(stored.as_ref().and_then(|row| row.get("name")), name.map(text).as_ref(), "step {at}");
         }

@@ -19,6 +19,10 @@ pub const DEFAULT_EXPIRY_ATTRIBUTE: &str = "anabranchExpires";
 /// neither does a version attribute of another type than string, which nothing here ever writes.
 ///
 /// A put stores its version in the row. A delete leaves nothing that a later, older put would lose against.
+///
+/// A guard with a [`floor`](Self::floor) asks for more of a row that carries a version. An adapter takes the rule from
+/// [`admits`](Self::admits), or makes a condition of the same of [`version`](Self::version) and the floor, and lets
+/// [`stamp`](Self::stamp) store what is stored. The conformance suite holds it to that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
     attribute: Arc<str>,
@@ -107,8 +111,13 @@ impl Guard {
         }
     }
 
+    /// Below this a stored version stays, and so does one with a `~` in it, whose row was put right by what was read later.
+    pub fn floor(&self) -> Option<&str> {
+        self.floor.as_deref()
+    }
+
     /// Stores the version in the row that is to be put.
-    pub(super) fn stamp(&self, write: &mut RowWrite) {
+    pub fn stamp(&self, write: &mut RowWrite) {
         if let Some(row) = write.row_mut() {
             let version = self.stamp.as_ref().unwrap_or(&self.version);
             row.insert(self.attribute.to_string(), AttributeValue::S(version.clone()));
